@@ -1,0 +1,7 @@
+"""Runs turns: sessions, conversations, routing, tools and the bus. Knows the words of `api`, nothing else."""
+
+from .bus import Bus
+from .parts import Assistant, Hooks, Limits, Parts
+from .sessions import SessionHub
+
+__all__ = ["Assistant", "Bus", "Hooks", "Limits", "Parts", "SessionHub"]

@@ -1,0 +1,156 @@
+"""One session: its queue of turns and the worker that runs them, which exists only while there are any."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+from jota_core.api import (
+    Code,
+    ErrorInfo,
+    JotaError,
+    Outcome,
+    Principal,
+    Refused,
+    ReplySink,
+    Session,
+    TurnEnded,
+    TurnFinished,
+    TurnOptions,
+)
+
+from .conversations import LiveConversation
+from .turn import Turn
+
+if TYPE_CHECKING:
+    from .sessions import SessionHub
+
+log = logging.getLogger(__name__)
+
+
+class LiveSession(Session):
+    """An attachment of one user; ten thousand idle ones must be cheap, so it owns no task while idle."""
+
+    __slots__ = (
+        "_closed",
+        "_current",
+        "_hub",
+        "_queue",
+        "_reply",
+        "_worker",
+        "door",
+        "id",
+        "live",
+        "principal",
+    )
+
+    def __init__(
+        self, hub: SessionHub, session_id: str, principal: Principal, reply: ReplySink, door: str
+    ) -> None:
+        self.id = session_id
+        self.principal = principal
+        self.door = door
+        self.live: LiveConversation | None = None
+        self._hub = hub
+        self._reply = reply
+        self._queue: deque[Turn] | None = None
+        self._current: Turn | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def conversation_id(self) -> int | None:
+        return self.live.id if self.live else None
+
+    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:  # noqa: B008 - frozen
+        self._check(text)
+        turn = Turn(self._hub.parts, text, self.principal, self._reply, options)
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(turn)
+        if self._worker is None:
+            self._worker = self._hub.tasks.start(self.id, self._work())
+        return turn.id
+
+    def _check(self, text: str) -> None:
+        limits = self._hub.parts.limits
+        if self._closed or self._hub.draining:
+            raise Refused(Code.SERVER_RESTART, "This session is closing; connect again.", retry_after_s=2.0)
+        if not text.strip():
+            raise Refused(Code.INVALID_REQUEST, "The message is empty. Send some text.")
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise Refused(
+                Code.INVALID_REQUEST,
+                "The message holds characters that no text may hold (NUL or half a pair).",
+            )
+        size = len(text.encode())
+        if size > limits.max_text_bytes:
+            raise Refused(
+                Code.TOO_LARGE, f"The message has {size} bytes; {limits.max_text_bytes} are the most."
+            )
+        if self._queue is not None and len(self._queue) >= limits.queue_limit:
+            raise Refused(
+                Code.BUSY, f"{len(self._queue)} messages are waiting already. Wait for an answer first.", 1.0
+            )
+
+    async def _work(self) -> None:
+        """Run what is queued, one by one, and end."""
+        try:
+            while self._queue:
+                self._current = self._queue.popleft()
+                await self._run(self._current)
+        finally:
+            self._current = None
+            self._worker = None
+
+    async def _run(self, turn: Turn) -> None:
+        try:
+            if self.live is None:
+                self.live = await self._hub.attach(self.principal.id)
+        except JotaError as error:
+            ended = _refusal(turn.id, error)
+            await self._reply.send(ended)
+        else:
+            async with self.live.turn_lock:
+                self._hub.running.add(turn)
+                try:
+                    ended = await turn.run(self.live)
+                finally:
+                    self._hub.running.discard(turn)
+        if ended.error and ended.error.code is Code.NOT_FOUND:
+            self.live = None  # deleted meanwhile: the next message begins anew
+        code = ended.error.code.value if ended.error else None
+        self._hub.parts.bus.publish(TurnFinished(turn.id, self.door, ended.outcome, ended.stats, code))
+
+    def cancel(self, turn_id: str | None = None) -> bool:
+        waiting = [turn for turn in self._queue or () if turn.id == turn_id]
+        running = [self._current] if self._current and turn_id in (None, self._current.id) else []
+        for turn in waiting + running:
+            turn.cut(Code.CANCELLED, "The turn was cancelled; the text so far is kept.")
+        return bool(waiting or running)
+
+    async def switch_model(self, model_id: str) -> None:
+        if self.live is None:
+            self.live = await self._hub.attach(self.principal.id)
+        await self._hub.load_model(model_id)
+        await self._hub.memory.set_model(self.live.id, self.live.owner, model_id)
+        self.live.model_id = model_id
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._queue:
+            self._queue.clear()
+        if self._current:
+            self._current.cut(Code.CANCELLED, "The app went away; the text so far is kept.")
+        if self._worker and self._worker is not asyncio.current_task():
+            await asyncio.wait({self._worker}, timeout=self._hub.parts.limits.store_timeout_s + 1)
+        self._hub.detach(self)
+
+
+def _refusal(turn_id: str, error: JotaError) -> TurnEnded:
+    info = ErrorInfo(error.code, error.sentence, error.retry_after_s)
+    return TurnEnded(turn_id, None, None, Outcome.FAILED, persisted=False, error=info)

@@ -1,0 +1,66 @@
+"""The app door: chat over WebSocket and REST, for phones, browsers, scripts and `jota chat`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jota_core.api import (
+    Credentials,
+    Health,
+    Plugin,
+    PluginContext,
+    Principal,
+    SetupFailed,
+    Transport,
+    hookimpl,
+)
+
+from .door import HttpDoor
+from .keys import StaticKeys
+from .settings import HttpSettings
+
+NO_KEYS = (
+    "It listens on {listen}, which other machines can reach, but has no keys, so anyone there could use Jota. "
+    "Add a key under `keys:` (`phone: {{key: {{env: JOTA_APP_KEY}}}}`) or listen on 127.0.0.1."
+)
+
+
+class HttpPlugin(Plugin[HttpSettings]):
+    """One listener for apps, and the static keys of `jota.yaml`."""
+
+    Settings = HttpSettings
+
+    def __init__(self, settings: HttpSettings) -> None:
+        super().__init__(settings)
+        self._keys = StaticKeys(settings)
+        self._door = HttpDoor(settings)
+        self._section = ""
+
+    @hookimpl
+    async def jota_setup(self, ctx: PluginContext) -> None:
+        """Refuse a listener that strangers could use. Raises `SetupFailed`."""
+        if not self.settings.is_loopback and not self.settings.keys:
+            raise SetupFailed(NO_KEYS.format(listen=self.settings.listen))
+        self._section = ctx.section
+        self._door.context = ctx
+
+    @hookimpl
+    def jota_transports(self) -> Sequence[Transport]:
+        return [self._door]
+
+    @hookimpl
+    async def jota_authenticate(self, credentials: Credentials) -> Principal | None:
+        """Static keys count at every door; a door without keys is open, which only loopback may be."""
+        if self.settings.keys:
+            return self._keys.principal(credentials)
+        if credentials.door == self._section:
+            return Principal(credentials.user_id or self.settings.default_user)
+        return None
+
+    @hookimpl
+    async def jota_draining(self) -> None:
+        self._door.drain()
+
+    @hookimpl
+    async def jota_health(self) -> Health | None:
+        return self._door.health()
