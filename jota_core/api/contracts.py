@@ -38,7 +38,7 @@ class Session(ABC):
         """The conversation that turns go to; None until the first one when opened lazily."""
 
     @abstractmethod
-    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:  # noqa: B008 - frozen
+    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:
         """Queue one turn and return its id; everything else comes through the reply sink.
 
         Turns of one conversation run one after the other, in order. Raises `Refused`
@@ -146,8 +146,11 @@ class InferenceBackend(ABC):
 
 
 class MemoryStore(ABC):
-    """Conversations and messages. Every method that names an owner checks it: another owner's
-    conversation is `not_found`. All raise `MemoryStoreError`."""
+    """Conversations and messages.
+
+    Every method that names an owner checks it: another owner's conversation is `not_found`.
+    All raise `MemoryStoreError`.
+    """
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Subscription:
-    """One observer with its own bounded queue; the oldest events are dropped (and counted) when it is full."""
+    """One observer with its own bounded queue; when it is full the oldest are dropped and counted."""
 
     def __init__(self, kind: type[Any], observer: Callable[[Any], None], size: int) -> None:
         self.kind = kind

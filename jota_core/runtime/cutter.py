@@ -79,7 +79,7 @@ class Cutter:
         if left <= 0:
             self.cut(
                 Code.STALLED,
-                f"The language model was silent for {self._limit_s:g} s and was stopped; the text so far is kept.",
+                f"The language model was silent for {self._limit_s:g} s and was stopped; its text is kept.",
             )
         else:
             self._timer = self._loop.call_later(min(left, self._limit_s), self._look)

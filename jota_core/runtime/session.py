@@ -64,7 +64,7 @@ class LiveSession(Session):
     def conversation_id(self) -> int | None:
         return self.live.id if self.live else None
 
-    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:  # noqa: B008 - frozen
+    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:
         self._check(text)
         turn = Turn(self._hub.parts, text, self.principal, self._reply, options)
         if self._queue is None:

@@ -1,0 +1,25 @@
+"""YAML text to validated settings, or a list of sentences with places."""
+
+from .loader import CORE, Config, PluginClass, SectionConfig, load
+from .problems import BrokenPlugin, ConfigProblems, Place, Problem, UnknownPlugin, nearest
+from .schema import json_schema
+from .settings import AssistantSettings, HostSettings, RoutingSettings, TurnSettings
+
+__all__ = [
+    "CORE",
+    "AssistantSettings",
+    "BrokenPlugin",
+    "Config",
+    "ConfigProblems",
+    "HostSettings",
+    "Place",
+    "PluginClass",
+    "Problem",
+    "RoutingSettings",
+    "SectionConfig",
+    "TurnSettings",
+    "UnknownPlugin",
+    "json_schema",
+    "load",
+    "nearest",
+]
