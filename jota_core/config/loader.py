@@ -73,18 +73,18 @@ def load(
     overrides.from_options(document, options)
     _resolve_references(document, document.value, (), environ, folder)
     _unknown(document, (), {*CORE, "plugins"})
-    core = {name: _validate(document, (name,), model) for name, model in CORE.items()}
+    host = _validate(document, ("host",), HostSettings)
+    assistant = _validate(document, ("assistant",), AssistantSettings)
+    turns = _validate(document, ("turns",), TurnSettings)
+    routing = _validate(document, ("routing",), RoutingSettings)
     sections = _sections(document, folder, plugin_class)
     _check_routing(document, sections)
-    if document.problems:
-        raise ConfigProblems(_in_order(document))
-    where = data or Path(environ.get("JOTA_DATA") or core["host"].data)  # type: ignore[union-attr]  # no problems
-    return Config(
-        file=file,
-        data=(folder / where).resolve() if data is None else where.resolve(),
-        sections=sections,
-        **core,
-    )  # type: ignore[arg-type]  # each by its own model
+    if document.problems or not (host and assistant and turns and routing):
+        raise ConfigProblems(
+            sorted(document.problems, key=lambda found: (found.place.line, found.place.column))
+        )
+    place = data.absolute() if data else folder / (environ.get("JOTA_DATA") or host.data)
+    return Config(file, place.resolve(), host, assistant, turns, routing, sections)
 
 
 def _dotenv(folder: Path) -> dict[str, str]:
@@ -197,7 +197,3 @@ def _check_routing(document: Tree, sections: Sequence[SectionConfig]) -> None:
                 ("routing", "inference", index),
                 f"there is no section named {name!r}{nearest(str(name), known)}",
             )
-
-
-def _in_order(document: Tree) -> list[Any]:
-    return sorted(document.problems, key=lambda problem: (problem.place.line, problem.place.column))

@@ -67,9 +67,7 @@ def _fields(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str
     """Names that a (nested) model knows at a location."""
     inner: Any = model
     for part in location:
-        field = (
-            inner.model_fields.get(part) if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-        )
+        field = inner.model_fields.get(str(part)) if _is_model(inner) else None
         if field is None:
             continue
         inner = next((a for a in (field.annotation, *_deep(field.annotation)) if _is_model(a)), inner)
