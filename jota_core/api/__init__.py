@@ -58,6 +58,7 @@ from .generation import (
 from .hooks import JotaHooks, hookimpl
 from .http import HttpRequest, HttpResponse, HttpRoute
 from .plugin import Plugin, PluginContext, Settings
+from .tasks import TaskOwner
 from .turns import (
     Conversation,
     Outcome,
@@ -117,6 +118,7 @@ __all__ = [
     "State",
     "Status",
     "StoredMessage",
+    "TaskOwner",
     "Tool",
     "ToolCall",
     "ToolSpec",

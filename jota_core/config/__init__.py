@@ -1,7 +1,7 @@
 """YAML text to validated settings, or a list of sentences with places."""
 
 from .loader import CORE, Config, PluginClass, SectionConfig, load
-from .problems import BrokenPlugin, ConfigProblems, Place, Problem, UnknownPlugin, nearest
+from .problems import BrokenPlugin, ConfigProblems, LeftOut, Place, Problem, UnknownPlugin, nearest
 from .schema import json_schema
 from .settings import AssistantSettings, HostSettings, RoutingSettings, TurnSettings
 
@@ -12,6 +12,7 @@ __all__ = [
     "Config",
     "ConfigProblems",
     "HostSettings",
+    "LeftOut",
     "Place",
     "PluginClass",
     "Problem",

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from jota_core.api import Plugin, Settings
+from jota_core.api import Plugin, Settings, State
 
 from . import overrides, tree
-from .problems import BrokenPlugin, ConfigProblems, Place, UnknownPlugin, nearest
+from .problems import BrokenPlugin, ConfigProblems, LeftOut, Place, UnknownPlugin, nearest
 from .sentences import blame
 from .settings import AssistantSettings, HostSettings, RoutingSettings, TurnSettings
 from .tree import Tree
@@ -30,7 +30,11 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True, slots=True)
 class SectionConfig:
-    """One section below `plugins:`; `broken` says why its code could not be loaded."""
+    """One section below `plugins:`.
+
+    `state` is `loaded`, `failed` (its code could not be imported) or `stopped` (left out by safe mode);
+    `detail` says why it is not loaded.
+    """
 
     name: str
     plugin: str
@@ -38,7 +42,8 @@ class SectionConfig:
     plugin_class: PluginClass | None = None
     settings: Settings | None = None
     required: bool = False
-    broken: str | None = None
+    state: State = State.LOADED
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,11 @@ def _section(
         document.blame((*path, "plugin"), error.sentence)
         return None
     except BrokenPlugin as error:
-        return SectionConfig(name, plugin, place, required=required, broken=error.sentence)
+        return SectionConfig(
+            name, plugin, place, required=required, state=State.FAILED, detail=error.sentence
+        )
+    except LeftOut:
+        return SectionConfig(name, plugin, place, state=State.STOPPED, detail="left out by safe mode")
     own = {key: value for key, value in raw.items() if key not in ("plugin", "required")}
     settings = _validate(document, path, found.Settings, own)
     return SectionConfig(name, plugin, place, found, settings, required)

@@ -51,6 +51,10 @@ class UnknownPlugin(Exception):
         super().__init__(self.sentence)
 
 
+class LeftOut(Exception):
+    """Safe mode does not load this plugin."""
+
+
 class BrokenPlugin(Exception):
     """A plugin's own code failed when it was imported; the rest of the host goes on without it."""
 

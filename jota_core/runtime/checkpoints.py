@@ -7,10 +7,9 @@ import logging
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from jota_core.api import MemoryStoreError
+from jota_core.api import MemoryStoreError, TaskOwner
 
 from .parts import Limits
-from .tasks import TaskOwner
 
 if TYPE_CHECKING:
     from .turn import Turn

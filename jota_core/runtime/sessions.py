@@ -20,6 +20,7 @@ from jota_core.api import (
     SessionClosed,
     SessionOpened,
     Sessions,
+    TaskOwner,
 )
 
 from .checkpoints import Checkpoints
@@ -27,7 +28,6 @@ from .conversations import LiveConversation, LiveConversations
 from .models import Models
 from .parts import Parts
 from .session import LiveSession
-from .tasks import TaskOwner
 from .turn import Turn
 
 log = logging.getLogger(__name__)
