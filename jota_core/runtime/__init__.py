@@ -3,5 +3,6 @@
 from .bus import Bus
 from .parts import Assistant, Hooks, Limits, Parts
 from .sessions import SessionHub
+from .tools import Toolbox
 
-__all__ = ["Assistant", "Bus", "Hooks", "Limits", "Parts", "SessionHub"]
+__all__ = ["Assistant", "Bus", "Hooks", "Limits", "Parts", "SessionHub", "Toolbox"]

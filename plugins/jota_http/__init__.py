@@ -20,12 +20,12 @@ from .keys import StaticKeys
 from .settings import HttpSettings
 
 NO_KEYS = (
-    "It listens on {listen}, which other machines can reach, but has no keys, so anyone there could use Jota. "
+    "It listens on {listen}, which other machines can reach, but has no keys, so anyone could use Jota. "
     "Add a key under `keys:` (`phone: {{key: {{env: JOTA_APP_KEY}}}}`) or listen on 127.0.0.1."
 )
 
 
-class HttpPlugin(Plugin[HttpSettings]):
+class JotaHttp(Plugin[HttpSettings]):
     """One listener for apps, and the static keys of `jota.yaml`."""
 
     Settings = HttpSettings

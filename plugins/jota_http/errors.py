@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
 from jota_core.api import Code, JotaError
 
 STATUS = {

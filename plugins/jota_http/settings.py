@@ -6,8 +6,9 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import Annotated
 
-from jota_core.api import Settings
 from pydantic import Field, SecretStr, field_validator
+
+from jota_core.api import Settings
 
 ROLES = frozenset({"chat", "node", "service", "admin"})
 

@@ -1,0 +1,134 @@
+"""The host: the one room that knows everyone, and wires them by passing objects in."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from jota_core.api import HealthReport, InferenceBackend, SectionReport, State
+from jota_core.config import Config, HostSettings
+from jota_core.hosting import Offer, Pace, Services, Supervisor
+from jota_core.runtime import Assistant, Bus, Parts, SessionHub, Toolbox
+
+T = TypeVar("T")
+
+HEALTH_EVERY_S = 5.0
+WELL = frozenset({State.RUNNING, State.STOPPED})
+"""States that leave the host well: a section that safe mode leaves out is meant to be out."""
+FINE, MISSING = 0, 3
+"""Exit codes of `serve`."""
+
+
+class Host:
+    """One running Jota: `async with Host(config) as host` brings it up, and leaves it drained and closed."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.bus = Bus()
+        self.missing: tuple[SectionReport, ...] = ()
+        """Required sections that did not come up."""
+        services = Services(config.data, self.bus.publish, self.bus.subscribe, self.health)
+        self._supervisor = Supervisor(config.sections, services, _pace(config.host))
+        self.sessions = SessionHub(self._parts())
+        """Where doors open sessions."""
+
+    def _parts(self) -> Parts:
+        config, dispatcher = self.config, self._supervisor.dispatcher
+        assistant = config.assistant
+        prompt = assistant.system_prompt.replace("{name}", assistant.name)
+        return Parts(
+            memories=_named(dispatcher.offers.memories),
+            backends=_routed(_named(dispatcher.offers.backends), config.routing.inference),
+            tools=Toolbox([offer.object for offer in dispatcher.offers.tools]),
+            hooks=dispatcher,
+            bus=self.bus,
+            limits=config.turns,
+            assistant=Assistant(prompt, assistant.clock, assistant.sampling()),
+        )
+
+    async def health(self) -> HealthReport:
+        """Every section, with its own word on itself, and the verdict on the whole."""
+        sections = self._supervisor.reports(await self._supervisor.dispatcher.health())
+        well = all(section.state in WELL for section in sections)
+        return HealthReport(well, sections, self._supervisor.watch.worst_ms)
+
+    def wake(self, section: str) -> None:
+        """Something that a waiting section needs may be there: try now. Raises `KeyError`."""
+        self._supervisor.wake(section)
+
+    async def __aenter__(self) -> Self:
+        self.config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.missing = await self._supervisor.settle()
+        self.sessions.start()
+        self.missing = await self._supervisor.open(self.sessions)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        limit_s = self.config.host.drain_s
+        await asyncio.gather(self._supervisor.drain(limit_s), self.sessions.drain(limit_s))
+        await self.sessions.close()
+        await self._supervisor.stop()
+
+
+def _pace(settings: HostSettings) -> Pace:
+    return Pace(
+        setup_timeout_s=settings.setup_timeout_s,
+        hook_timeout_s=settings.hook_timeout_s,
+        stop_s=settings.stop_s,
+        restart_budget=settings.restart_budget,
+    )
+
+
+def _named(offers: Sequence[Offer[T]]) -> dict[str, T]:
+    """Offers by section name; a second one of the same section is `name/2`."""
+    named: dict[str, T] = {}
+    for offer in offers:
+        count = sum(1 for name in named if name.partition("/")[0] == offer.section)
+        named[f"{offer.section}/{count + 1}" if count else offer.section] = offer.object
+    return named
+
+
+def _routed(backends: dict[str, InferenceBackend], order: Sequence[str]) -> dict[str, InferenceBackend]:
+    """Backends in the order of `routing:`, which also leaves out whom it does not name."""
+    return {name: backends[name] for name in order if name in backends} if order else backends
+
+
+async def serve(
+    config: Config, on_ready: Callable[[HealthReport], None], on_change: Callable[[HealthReport], None]
+) -> int:
+    """Run a host until a signal.
+
+    `on_ready` hears of its health once everything has been tried, `on_change` every few seconds after.
+    Returns the exit code: 0, or 3 when a required section did not come up. The first SIGTERM or SIGINT
+    drains; a second one raises `KeyboardInterrupt`.
+    """
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, _stop, stop)
+    async with Host(config) as host:
+        on_ready(await host.health())
+        if host.missing:
+            return MISSING
+        while not await _within(stop, HEALTH_EVERY_S):
+            on_change(await host.health())
+    return FINE
+
+
+def _stop(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        raise KeyboardInterrupt
+    stop.set()
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether an event came within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

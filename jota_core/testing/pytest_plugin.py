@@ -1,0 +1,50 @@
+"""The pytest plugin: fixtures `run_host` and `no_leaks`. Found by entry point, light to import."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from . import leaks
+
+if TYPE_CHECKING:
+    from .hosts import RunHost
+
+
+@pytest.fixture
+def run_host(tmp_path: Path, no_leaks: None) -> RunHost:
+    """Start a real host in the test's own folder: `async with run_host(YAML, plugins={…}) as host:`."""
+    from .hosts import running_host
+
+    return partial(running_host, tmp_path)
+
+
+@pytest.fixture
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test when it leaves a task, timer, thread, child process, file or socket behind."""
+    before = leaks.held_by_process()
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("_no_leaks_in_loop")
+        before |= leaks.held_by_process()  # with the loop's own descriptors, which close before we look
+    yield
+    left = leaks.left_behind(before, leaks.held_by_process)
+    assert not left, _sentence(left)
+
+
+@pytest_asyncio.fixture
+async def _no_leaks_in_loop() -> AsyncIterator[None]:
+    before = leaks.held_by_loop(asyncio.get_running_loop())
+    yield
+    left = await leaks.left_in_loop(before)
+    assert not left, _sentence(left)
+
+
+def _sentence(left: list[str]) -> str:
+    return "The test left something behind: " + "; ".join(left)

@@ -1,0 +1,80 @@
+"""The memory store that a section offers before there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jota_core.api import (
+    Code,
+    Conversation,
+    MemoryStore,
+    MemoryStoreError,
+    StoredMessage,
+    TurnRecord,
+    TurnResult,
+)
+
+if TYPE_CHECKING:
+    from .sql.store import SqlStore
+
+
+class LateStore(MemoryStore):
+    """Passes everything to `inner`; while that is None every call is `memory_unavailable`."""
+
+    def __init__(self) -> None:
+        self.inner: SqlStore | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether the store is open."""
+        return self.inner is not None and self.inner.available
+
+    def _open(self) -> SqlStore:
+        if self.inner is None:
+            raise MemoryStoreError(
+                Code.MEMORY_UNAVAILABLE, "The memory is not open yet; `jota doctor` tells why.", 1.0
+            )
+        return self.inner
+
+    async def open_conversation(
+        self, owner: str, conversation_id: int | None = None, *, new: bool = False
+    ) -> Conversation:
+        """See `MemoryStore`."""
+        return await self._open().open_conversation(owner, conversation_id, new=new)
+
+    async def begin_turn(self, turn_id: str, conversation_id: int, owner: str, text: str) -> TurnRecord:
+        """See `MemoryStore`."""
+        return await self._open().begin_turn(turn_id, conversation_id, owner, text)
+
+    async def checkpoint(self, record: TurnRecord, text: str) -> None:
+        """See `MemoryStore`."""
+        await self._open().checkpoint(record, text)
+
+    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
+        """See `MemoryStore`."""
+        await self._open().finish_turn(record, result)
+
+    async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
+        """See `MemoryStore`."""
+        return await self._open().recall(conversation_id, owner, limit=limit)
+
+    async def list_conversations(
+        self, owner: str, *, limit: int = 50, offset: int = 0
+    ) -> Sequence[Conversation]:
+        """See `MemoryStore`."""
+        return await self._open().list_conversations(owner, limit=limit, offset=offset)
+
+    async def list_messages(
+        self, conversation_id: int, owner: str, *, limit: int = 50, before: str | None = None
+    ) -> Sequence[StoredMessage]:
+        """See `MemoryStore`."""
+        return await self._open().list_messages(conversation_id, owner, limit=limit, before=before)
+
+    async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:
+        """See `MemoryStore`."""
+        await self._open().set_model(conversation_id, owner, model_id)
+
+    async def delete_conversation(self, conversation_id: int, owner: str) -> None:
+        """See `MemoryStore`."""
+        await self._open().delete_conversation(conversation_id, owner)

@@ -1,0 +1,85 @@
+"""The plugin: settings, set-up, retention and health. Heavy libraries are imported in `jota_setup` only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from jota_core.api import Health, MemoryStore, Plugin, PluginContext, Settings, hookimpl
+
+from .files import SCHEME, StoreFile
+from .late import LateStore
+
+if TYPE_CHECKING:
+    from .sql.store import SqlStore
+
+RETENTION_EVERY_S = 3600.0
+
+
+class JotaDbSettings(Settings):
+    """Where conversations are kept, and for how long."""
+
+    store: str = "sqlite:///jota.db"
+    """URL of the store. A relative path lies in the data folder; `sqlite:////srv/jota.db` is absolute."""
+    retention_days: float | None = Field(default=None, gt=0)
+    """Conversations that nobody touched for so many days are deleted for good; null keeps everything."""
+
+    @field_validator("store")
+    @classmethod
+    def _is_known(cls, url: str) -> str:
+        if not url.startswith(SCHEME) or not url[len(SCHEME) :].strip("/"):
+            raise ValueError(
+                'not a store that this version can open; write a file as "sqlite:///jota.db" '
+                '(in the data folder) or "sqlite:////srv/jota/jota.db" (anywhere)'
+            )
+        return url
+
+
+class JotaDb(Plugin[JotaDbSettings]):
+    """Keeps conversations in SQLite, durable before anything is acknowledged."""
+
+    Settings = JotaDbSettings
+
+    def __init__(self, settings: JotaDbSettings) -> None:
+        super().__init__(settings)
+        self._memory = LateStore()
+
+    @hookimpl
+    def jota_memories(self) -> Sequence[MemoryStore]:
+        """The one store of this section; not available before it is set up."""
+        return [self._memory]
+
+    @hookimpl
+    async def jota_setup(self, ctx: PluginContext) -> None:
+        """Open the store. Raises `NotReady` or `SetupFailed`, each with what to do."""
+        file = StoreFile.at(self.settings.store, ctx.data_dir)
+        store = await (await asyncio.to_thread(_machinery)).opened(file, ctx.log, ctx.on_close)
+        self._memory.inner = store
+        ctx.on_close(self._shut)
+        if self.settings.retention_days is not None:
+            ctx.spawn("retention", self._retain)
+
+    @hookimpl
+    async def jota_health(self) -> Health | None:
+        """Where the file is, how large it is, and what is wrong with it."""
+        store = self._memory.inner
+        return await store.health() if store else None
+
+    async def _shut(self) -> None:
+        self._memory.inner = None
+
+    async def _retain(self) -> None:
+        days = self.settings.retention_days
+        while days is not None and (store := self._memory.inner) is not None:
+            await store.forget_older_than(days)
+            await asyncio.sleep(RETENTION_EVERY_S)
+
+
+def _machinery() -> type[SqlStore]:
+    """Import SQLAlchemy and its kin: a tenth of a second that `jota check` does not pay."""
+    from .sql.store import SqlStore
+
+    return SqlStore

@@ -1,0 +1,1 @@
+"""The store proper. Importing it costs SQLAlchemy, so only `jota_setup` does."""

@@ -1,0 +1,216 @@
+"""The memory store on SQLite: what to ask the writer and the readers, and what is known without asking."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from jota_core.api import (
+    Conversation,
+    Health,
+    MemoryStore,
+    StoredMessage,
+    TurnRecord,
+    TurnResult,
+)
+
+from ..files import StoreFile
+from ..tails import MOST_MESSAGES, Tails
+from . import queries, rows
+from .opening import OnClose, Opened
+from .statement import Sql
+from .trouble import explained, sentence
+from .work import Begin, Call, Finish, Keep, OpenTurn, Work
+from .writer import Writer
+
+T = TypeVar("T")
+MOST_OPEN_TURNS = 50_000
+MOST_ASKED = 1000
+"""Rows of one answer."""
+FORGET_AT_ONCE = 50
+DAY_US = 86_400_000_000
+
+
+class SqlStore(MemoryStore):
+    """One file. Every other owner's conversation is `not_found`; nothing is acknowledged undurable.
+
+    Finishing a turn of a deleted conversation raises `not_found`; checkpointing one does nothing.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self._file = opened.file
+        self._moved_aside = opened.moved_aside
+        self._readers = opened.readers
+        self._writing = opened.writing
+        self._writer = Writer(opened.writing, self._stored)
+        self._seq = itertools.count(opened.last_seq + 1)
+        self._open_turns: OrderedDict[str, OpenTurn] = OrderedDict()
+        self._tails = Tails()
+
+    @classmethod
+    async def opened(cls, file: StoreFile, log: logging.Logger, on_close: OnClose) -> SqlStore:
+        """Open the file and start to write. Raises `NotReady`, `SetupFailed`."""
+        store = cls(await Opened.open(file, log, on_close))
+        store._writer.start()
+        on_close(store._writer.close)
+        return store
+
+    @property
+    def available(self) -> bool:
+        """True: the section exists only while the file is open."""
+        return True
+
+    async def open_conversation(
+        self, owner: str, conversation_id: int | None = None, *, new: bool = False
+    ) -> Conversation:
+        """See `MemoryStore`."""
+        if conversation_id is not None:
+            return await self._read(partial(queries.owned, key=conversation_id, owner=owner))
+        found = None if new else await self._read(partial(queries.latest, owner=owner))
+        return found or await self._begin_conversation(owner, new)
+
+    async def _begin_conversation(self, owner: str, new: bool) -> Conversation:
+        make = partial(queries.make, owner=owner, seq=next(self._seq), new=new)
+        made: tuple[Conversation, bool] = await self._write(Call(make, self._conversation_made))
+        return made[0]
+
+    def _conversation_made(self, made: tuple[Conversation, bool]) -> None:
+        conversation, fresh = made
+        if fresh:
+            self._tails.begin(conversation.id, conversation.owner)
+
+    async def begin_turn(self, turn_id: str, conversation_id: int, owner: str, text: str) -> TurnRecord:
+        """See `MemoryStore`. A turn id of another conversation is `invalid_request`."""
+        known = self._open_turns.get(turn_id)
+        if known and (known.record.conversation_id, known.record.owner) == (conversation_id, owner):
+            return known.record
+        record = TurnRecord(turn_id, conversation_id, owner, rows.message_id(), rows.message_id())
+        begun: OpenTurn | TurnRecord = await self._write(Begin(rows.opened(record, next(self._seq), text)))
+        return begun.record if isinstance(begun, OpenTurn) else begun
+
+    async def checkpoint(self, record: TurnRecord, text: str) -> None:
+        """See `MemoryStore`."""
+        turn = self._open_turns.get(record.turn_id)
+        if turn is not None and text:
+            await self._write(Keep(record.turn_id, rows.answer(turn, text)))
+
+    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
+        """See `MemoryStore`. A turn that a restart has marked takes its real end, once."""
+        turn = self._open_turns.get(record.turn_id)
+        if turn is not None and turn.record == record:
+            del self._open_turns[record.turn_id]
+            await self._write(_finish(turn, result))
+        else:
+            work = _finish(rows.opened(record, 0, ""), result)
+            await self._write(Call(work.alone, lambda _: self._tails.drop(record.conversation_id)))
+
+    async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
+        """See `MemoryStore`."""
+        limit = max(0, min(limit, MOST_ASKED))
+        known = self._tails.newest(conversation_id, owner, limit)
+        return known if known is not None else await self._recall(conversation_id, owner, limit)
+
+    async def _recall(self, conversation_id: int, owner: str, limit: int) -> Sequence[StoredMessage]:
+        asked = max(limit, MOST_MESSAGES)
+        token = self._tails.reading(conversation_id)
+        try:
+            found, last_seq = await self._read(
+                partial(queries.recall, key=conversation_id, owner=owner, limit=asked)
+            )
+            self._tails.read(token, conversation_id, owner, found, last_seq, len(found) < asked)
+        finally:
+            self._tails.done_reading(token, conversation_id)
+        return found[-limit:] if limit else ()
+
+    async def list_conversations(
+        self, owner: str, *, limit: int = 50, offset: int = 0
+    ) -> Sequence[Conversation]:
+        """See `MemoryStore`. At most 1000 at once."""
+        limit = max(0, min(limit, MOST_ASKED))
+        return await self._read(partial(queries.page, owner=owner, limit=limit, offset=max(0, offset)))
+
+    async def list_messages(
+        self, conversation_id: int, owner: str, *, limit: int = 50, before: str | None = None
+    ) -> Sequence[StoredMessage]:
+        """See `MemoryStore`. At most 1000 at once; an unknown `before` is `not_found`."""
+        limit = max(0, min(limit, MOST_ASKED))
+        return await self._read(
+            partial(queries.messages, key=conversation_id, owner=owner, limit=limit, before=before)
+        )
+
+    async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:
+        """See `MemoryStore`."""
+        await self._write(Call(partial(queries.set_model, key=conversation_id, owner=owner, model=model_id)))
+
+    async def delete_conversation(self, conversation_id: int, owner: str) -> None:
+        """See `MemoryStore`. Its bytes are overwritten in the file."""
+        delete = partial(queries.delete, key=conversation_id, owner=owner)
+        await self._write(Call(delete, self._deleted))
+        await self._empty_log()
+
+    async def forget_older_than(self, days: float) -> int:
+        """Delete conversations that were not touched for `days`, a few at a time; returns how many."""
+        gone = 0
+        forget = partial(queries.forget, before=rows.now() - int(days * DAY_US), limit=FORGET_AT_ONCE)
+        while ids := await self._write(Call(forget, self._deleted)):
+            gone += len(ids)
+        if gone:
+            await self._empty_log()
+        return gone
+
+    async def health(self) -> Health:
+        """Cheap; counts come from an index."""
+        trouble = self._writer.trouble
+        if trouble is not None:
+            return Health(False, sentence(self._file.path, trouble))
+        if self._moved_aside:
+            return Health(False, self._moved_aside)
+        count = await self._read(queries.count)
+        size = await asyncio.to_thread(self._file.size)
+        return Health(True, f"{self._file.path}: {count} conversations, {size / 1e6:.1f} MB.")
+
+    async def _empty_log(self) -> None:
+        """Deleted text stays in the write-ahead log until that is emptied."""
+        with explained(self._file.path):
+            await self._writing.run(lambda sql: sql.pragma("wal_checkpoint(TRUNCATE)"))
+
+    async def _write(self, work: Work) -> Any:
+        with explained(self._file.path):
+            return await self._writer.write(work)
+
+    async def _read(self, query: Callable[[Sql], T]) -> T:
+        with explained(self._file.path):
+            return await self._readers.run(query)
+
+    def _stored(self, work: Work, result: Any) -> None:
+        """Keep in mind what is on the disk now; called also when the caller is gone."""
+        if isinstance(work, Begin):
+            if isinstance(result, OpenTurn):
+                self._open_turns[result.record.turn_id] = result
+            if len(self._open_turns) > MOST_OPEN_TURNS:
+                self._open_turns.popitem(last=False)
+        elif isinstance(work, Finish):
+            turn = work.turn
+            both = rows.both_messages(turn, work.opened.message, work.answer)
+            self._tails.append(turn["conversation_id"], turn["seq"], both)
+        elif isinstance(work, Call):
+            work.after(result)
+
+    def _deleted(self, ids: Sequence[int]) -> None:
+        gone = set(ids)
+        for conversation_id in gone:
+            self._tails.drop(conversation_id)
+        for turn_id, turn in list(self._open_turns.items()):
+            if turn.record.conversation_id in gone:
+                del self._open_turns[turn_id]
+
+
+def _finish(turn: OpenTurn, result: TurnResult) -> Finish:
+    text = rows.marked(result)
+    row = rows.answer(turn, text, result.thought, result.stats.model) if text else None
+    return Finish(turn, rows.ended(turn, result), row)

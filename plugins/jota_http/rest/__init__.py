@@ -1,0 +1,1 @@
+"""REST: chat in one request, conversations, models, health and pages."""
