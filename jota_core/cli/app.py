@@ -18,8 +18,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-plugin = typer.Typer(help="Write plugins.", no_args_is_help=True)
+plugin = typer.Typer(help="Write plugins.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(plugin, name="plugin")
 
 File = Annotated[Path, typer.Option("-c", "--config", help="The configuration.", metavar="FILE")]
@@ -121,9 +122,7 @@ def _show_brought() -> None:
     for name, entry in sorted(brought.commands().items()):
         package = entry.value.partition(":")[0].partition(".")[0]
 
-        @app.command(
-            name, help=f"From the plugin {package}; see `jota {name} --help`.", rich_help_panel="From plugins"
-        )
+        @app.command(name, help=f"From the plugin {package}; see `jota {name} --help`.")
         def _brought() -> None:
             """Stands for a command that `main` has run already."""
 

@@ -59,15 +59,17 @@ def _section(name: str, plugin: type[Plugin[Any]], definitions: dict[str, Any]) 
 
 
 def _inline(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    schema = model.model_json_schema()
+    schema: dict[str, Any] = _with_references(model.model_json_schema())
     definitions.update(schema.pop("$defs", {}))
-    schema["properties"] = {
-        name: _with_reference(value) for name, value in schema.get("properties", {}).items()
-    }
     return schema
 
 
-def _with_reference(schema: dict[str, Any]) -> dict[str, Any]:
-    if schema.get("format") != "password":
+def _with_references(schema: Any) -> Any:
+    """The same schema, with a reference allowed wherever it asks for a secret."""
+    if isinstance(schema, list):
+        return [_with_references(item) for item in schema]
+    if not isinstance(schema, dict):
         return schema
-    return {"anyOf": [schema, REFERENCE], "description": schema.get("description", "")}
+    if schema.get("format") == "password":
+        return {"anyOf": [schema, REFERENCE]}
+    return {key: _with_references(value) for key, value in schema.items()}

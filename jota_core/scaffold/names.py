@@ -12,7 +12,7 @@ LONGEST = 30
 PATTERN = re.compile(r"[a-z](?:[-_]?[a-z0-9])*")
 
 
-class ScaffoldError(Exception):
+class ScaffoldError(ValueError):
     """Nothing was written; the message is a sentence for the user."""
 
 

@@ -14,6 +14,11 @@ import pytest_asyncio
 
 from . import leaks
 
+# Failing contracts then show what they compared, as the tests of a test module do.
+pytest.register_assert_rewrite("jota_core.testing.contracts")
+
+HELD_BEFORE = pytest.StashKey[set[leaks.Held]]()
+
 if TYPE_CHECKING:
     from .hosts import RunHost
 
@@ -27,15 +32,21 @@ def run_host(tmp_path: Path, no_leaks: None) -> RunHost:
 
 
 @pytest.fixture
-def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_leaks(request: pytest.FixtureRequest) -> None:
     """Fail the test when it leaves a task, timer, thread, child process, file or socket behind."""
-    before = leaks.held_by_process()
     if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
         request.getfixturevalue("_no_leaks_in_loop")
-        before |= leaks.held_by_process()  # with the loop's own descriptors, which close before we look
+    request.node.stash[HELD_BEFORE] = leaks.held_by_process()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Look once every fixture of the test is gone; a fixture's own end would come before its loop's."""
     yield
-    left = leaks.left_behind(before, leaks.held_by_process)
-    assert not left, _sentence(left)
+    before = item.stash.get(HELD_BEFORE, None)
+    if before is not None:
+        left = leaks.left_behind(before, leaks.held_by_process)
+        assert not left, _sentence(left)
 
 
 @pytest_asyncio.fixture

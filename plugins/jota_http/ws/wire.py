@@ -102,11 +102,9 @@ class Wire(asyncio.Protocol):
         """
         if self.is_open:
             size = len(payload)
-            out = self._out
-            if not out:
+            if not self._out:
                 self.census.flush_soon(self)
-            out.append(SHORT[size] if size < 126 else long_header(size))
-            out.append(payload)
+            self._out.append((SHORT[size] if size < 126 else long_header(size)) + payload)
             self._size += size
             if self._size > CHUNK:
                 self.flush()

@@ -302,7 +302,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running_door(folder: Path, *, routes: tuple[HttpRoute, ...] = (), **settings: Any) -> AsyncIterator[Running]:
+async def running_door(
+    folder: Path, *, routes: tuple[HttpRoute, ...] = (), **settings: Any
+) -> AsyncIterator[Running]:
     """Open a door on a free port; close it afterwards and look for what it left behind."""
     plugin = JotaHttp(JotaHttp.Settings.model_validate({"listen": "127.0.0.1:0"} | settings))
     host, context = ScriptedHost(plugin), Context(folder, routes=routes)

@@ -56,7 +56,9 @@ async def test_a_good_call_is_done() -> None:
         ("hangs", "lamp", {"on": True}, "did not answer within 0.02 s"),
     ],
 )
-async def test_the_model_is_told_in_a_sentence(mood: str, name: str, arguments: dict[str, Any], said: str) -> None:
+async def test_the_model_is_told_in_a_sentence(
+    mood: str, name: str, arguments: dict[str, Any], said: str
+) -> None:
     result = await Toolbox([Lamp(mood), Cellar()]).run(ToolCall("1", name, arguments), ANA)
     assert said in result
     assert "secret detail" not in result
