@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from importlib import import_module
 
 from jota_core.api import (
     Credentials,
@@ -41,6 +43,8 @@ class JotaHttp(Plugin[HttpSettings]):
         """Refuse a listener that strangers could use. Raises `SetupFailed`."""
         if not self.settings.is_loopback and not self.settings.keys:
             raise SetupFailed(NO_KEYS.format(listen=self.settings.listen))
+        # aiohttp takes a while to import; in a thread the loop goes on meanwhile.
+        await asyncio.to_thread(import_module, "jota_http.application")
         self._section = ctx.section
         self._door.context = ctx
 
