@@ -103,17 +103,17 @@ def _given_up(job: Job) -> bool:
 
 def write_all(sql: Sql, works: Sequence[Work]) -> list[Any]:
     """One transaction; a result or an exception for each. Runs in the connection's thread."""
+    sql.say("BEGIN IMMEDIATE")  # waits for another program that writes, so it is not tried twice
     try:
-        return _transaction(sql, works, _together)
+        return _committed(sql, works, _together)
     except Exception:  # noqa: BLE001 - whatever it was, it shows again below, for one work only
-        # Some of it cannot be done. Which, and why, shows when each has a savepoint of its own.
-        return _transaction(sql, works, _each_alone)
+        sql.say("BEGIN IMMEDIATE")
+        return _committed(sql, works, _each_alone)
 
 
-def _transaction(sql: Sql, works: Sequence[Work], way: Any) -> list[Any]:
-    sql.say("BEGIN IMMEDIATE")
+def _committed(sql: Sql, works: Sequence[Work], way: Callable[[Sql, Sequence[Work]], list[Any]]) -> list[Any]:
     try:
-        results: list[Any] = way(sql, works)
+        results = way(sql, works)
         sql.say("COMMIT")
     except BaseException:
         if sql.raw.in_transaction:

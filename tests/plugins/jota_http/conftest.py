@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jota_http import JotaHttp
 
 from jota_core.api import (
     Code,
@@ -45,6 +44,7 @@ from jota_core.api import (
     TurnResult,
     TurnStats,
 )
+from jota_http import JotaHttp
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
+
 from jota_core.api import Plugin, Settings, State
 from jota_core.config import BrokenPlugin, Config, ConfigProblems, LeftOut, UnknownPlugin, json_schema, load
-from pydantic import SecretStr
 
 
 class KettleSettings(Settings):

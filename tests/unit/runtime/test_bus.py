@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+
 from jota_core.api import Event, SessionClosed, SessionOpened
 from jota_core.runtime import Bus
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from jota_core.api import BackendError, Code
 from jota_core.runtime.cutter import Cutter
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jota_core.api import (
     BackendError,
     Capabilities,
@@ -82,7 +83,7 @@ def test_the_window_fits_and_begins_with_a_user(words: list[int], room: int) -> 
 def test_the_window_moves_rarely_and_by_a_good_step() -> None:
     live, starts = conversation(), []
     for turns in range(1, 60):
-        starts.append(fit(live, history([5, 9] * turns), 400))
+        starts += [fit(live, history([5, 9] * turns), 400)]
     moves = sum(1 for a, b in zip(starts, starts[1:], strict=False) if a != b)
     assert starts[-1] > 80, "a long conversation must lose its oldest messages"
     assert moves <= 59 / 3, "the prefix would be evaluated anew in most turns"

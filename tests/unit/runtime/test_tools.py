@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from jota_core.api import Principal, Tool, ToolCall, ToolSpec
 from jota_core.runtime.tools import MAX_RESULT_CHARS, Toolbox
 

@@ -1,0 +1,18 @@
+"""What is measured, in the order in which it runs."""
+
+from ..harness import Case
+from .engine import engine
+from .first_token import first_token
+from .idle import idle
+from .prompts import prompts
+from .start import start
+from .tokens import tokens
+
+CASES: dict[str, Case] = {
+    "tokens": tokens,
+    "first_token": first_token,
+    "prompts": prompts,
+    "idle": idle,
+    "start": start,
+    "engine": engine,
+}

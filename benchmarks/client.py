@@ -1,0 +1,149 @@
+"""The client: a process of its own, so that its CPU does not count, told what to do line by line.
+
+`python -m benchmarks.client` reads one JSON object a line and answers with one; `Client` drives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import resource
+import subprocess
+import sys
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self
+
+import uvloop
+
+from .process import KEY
+from .sockets import Http, Tally, WebSocket, text_frame
+
+AT_ONCE = 256
+"""Handshakes under way together."""
+PER_ADDRESS = 5000
+"""Connections from one source address; there are 28,000 ports at most."""
+PATH = "/api/v1/ws/chat/{user}?frames=json&new=1"
+
+
+class Apps:
+    """All connections of this process, and the jobs that they do."""
+
+    def __init__(self) -> None:
+        self._sockets: list[WebSocket] = []
+        self._tally = Tally()
+
+    async def connect(self, port: int, count: int, path: str = PATH) -> dict[str, Any]:
+        """Open `count` WebSockets of as many users."""
+        began, gate = perf_counter(), asyncio.Semaphore(AT_ONCE)
+
+        async def one(index: int) -> WebSocket:
+            async with gate:
+                where = path.format(user=f"user{len(self._sockets) + index}")
+                source = (f"127.0.0.{1 + index // PER_ADDRESS}", 0)
+                _, socket = await asyncio.get_running_loop().create_connection(
+                    lambda: WebSocket(self._tally, where, KEY), "127.0.0.1", port, local_addr=source
+                )
+                await socket.opened
+                return socket
+
+        self._sockets += await asyncio.gather(*(one(index) for index in range(count)))
+        return {"open": len(self._sockets), "seconds": perf_counter() - began}
+
+    async def ask(
+        self, prompt: str, rounds: int = 1, pause_s: float = 0.0, stagger_s: float = 0.0
+    ) -> dict[str, Any]:
+        """Every socket asks `rounds` times, beginning and pausing for random times up to those named."""
+        tally, frame = Tally(), text_frame(prompt)
+        chance = random.Random(4711)
+
+        async def one(socket: WebSocket) -> None:
+            socket.count_in(tally)
+            await asyncio.sleep(chance.random() * stagger_s)
+            for _ in range(rounds):
+                await socket.ask(frame)
+                if pause_s:
+                    await asyncio.sleep(chance.random() * pause_s)
+
+        began = perf_counter()
+        await asyncio.gather(*(one(socket) for socket in self._sockets))
+        return {
+            "tokens": tally.tokens, "ended": tally.ended, "failed": tally.failed,
+            "seconds": perf_counter() - began, "waits_ms": [round(wait * 1000, 3) for wait in tally.waits],
+        }  # fmt: skip
+
+    async def rest(self, port: int, method: str, path: str, body: str, count: int, at_once: int) -> Any:
+        """`count` requests over `at_once` connections."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-client-key: {KEY}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        request, began = (head + body).encode(), perf_counter()
+        loop = asyncio.get_running_loop()
+        made = [
+            await loop.create_connection(lambda: Http(request, count // at_once), "127.0.0.1", port)
+            for _ in range(at_once)
+        ]
+        await asyncio.gather(*(http.done for _, http in made))
+        return {"good": sum(http.good for _, http in made), "seconds": perf_counter() - began}
+
+    async def close(self) -> dict[str, Any]:
+        """Hang up."""
+        for socket in self._sockets:
+            socket.transport.abort()
+        lost, self._sockets = len(self._sockets), []
+        await asyncio.sleep(0.2)
+        return {"closed": lost}
+
+
+async def obey() -> None:
+    """Do what standard input says until it ends."""
+    apps, reader = Apps(), asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    while line := await reader.readline():
+        wish = json.loads(line)
+        try:
+            answer = await getattr(apps, wish.pop("do"))(**wish)
+        except (OSError, ConnectionError) as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+class Client:
+    """The client process as the benchmarks see it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.client"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def do(self, job: str, **wish: object) -> dict[str, Any]:
+        """Run one job of `Apps` to its end. Raises `RuntimeError` when it failed."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"do": job, **wish}) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        if "error" in answer:
+            raise RuntimeError(f"{job}: {answer['error']}")
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+
+if __name__ == "__main__":
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    uvloop.run(obey())

@@ -1,0 +1,58 @@
+"""A backend that says what the prompt tells it to, at the pace that the prompt names."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+
+from jota_core.api import (
+    Capabilities,
+    Delta,
+    GenerateRequest,
+    InferenceBackend,
+    ModelInfo,
+    Piece,
+    Plugin,
+    Settings,
+    Usage,
+    hookimpl,
+)
+
+SCRIPT = re.compile(r"tokens=(\d+) pace=(\d+)")
+MODEL = ModelInfo(id="script", name="Scripted", loaded=True, context_window=8192)
+
+
+def word(index: int) -> str:
+    """Token number `index`; its number is in it, so that a reader can see what is missing."""
+    return f" w{index}"
+
+
+class ScriptedStream(InferenceBackend):
+    """`tokens=300 pace=30` is 300 tokens at 30 a second; pace 0 floods, one token per pass of the loop."""
+
+    available = True
+    capabilities = Capabilities(context_window=8192)
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
+        found = SCRIPT.search(request.messages[-1].content)
+        tokens, pace = (int(found[1]), int(found[2])) if found else (1, 0)
+        wait = 1 / pace if pace else 0
+        for index in range(tokens):
+            await asyncio.sleep(wait)
+            yield Delta(word(index))
+        yield Usage(len(request.messages), 0, tokens, MODEL.id)
+
+    async def models(self) -> Sequence[ModelInfo]:
+        return [MODEL]
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text) // 4 + 1 for text in texts]
+
+
+class Scripted(Plugin[Settings]):
+    """Offers the scripted backend."""
+
+    @hookimpl
+    def jota_backends(self) -> Sequence[InferenceBackend]:
+        return [ScriptedStream()]
