@@ -105,6 +105,16 @@ class Section:
         self.standing.become(State.STOPPED)
 
     async def _live(self) -> None:
+        try:
+            await self._come_up()
+        except Exception:
+            # Ours, not the plugin's: its errors never get so far. Nobody shall wait for it in vain.
+            log.exception("The supervisor lost section %s.", self.standing.section)
+            self.standing.become(State.FAILED, "The supervisor itself failed; the log has the details.")
+        finally:
+            self._reach_all()
+
+    async def _come_up(self) -> None:
         retry = Retry(self._pace)
         while (failure := await self._set_up()) is not None:
             self._reach_all()
@@ -118,7 +128,7 @@ class Section:
         await self._dispatcher.started(self.standing.section)
         self.told.set()
         await self._stage.open.wait()
-        self._open_doors()
+        await self._open_doors()
 
     async def _set_up(self) -> Failure | None:
         self.standing.become(State.STARTING)
@@ -154,7 +164,7 @@ class Section:
         state = State.FAILED if hopeless else State.WAITING
         self.standing.become(state, failure.sentence, retry_in_s=retry_in_s)
 
-    def _open_doors(self) -> None:
+    async def _open_doors(self) -> None:
         assert self._context is not None
         sessions = self._sessions
         assert sessions is not None
@@ -162,8 +172,8 @@ class Section:
             name = "The door" if len(self._doors) == 1 else f"Door {number}"
             self._closed_doors.add(name)
             self._context.keep(self._keep_open(name, door, sessions))
-        if not self._doors:
-            self.opened.set()
+        if self._doors:
+            await self.opened.wait()
 
     def _keep_open(self, name: str, door: Transport, sessions: Sessions) -> Keeper:
         def up() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import aiosqlite
 
+from .lending import Lending
 from .statement import Sql
 
 T = TypeVar("T")
@@ -56,8 +57,9 @@ class Connection:
         `_execute` is what aiosqlite's own methods are made of; they would take a hop for each
         statement. A caller that is cancelled does not stop `work`.
         """
-        result: T = await self._aio._execute(work, self._sql)  # type: ignore[no-untyped-call]  # untyped there
-        return result
+        with Lending() as lending:
+            result: T = await self._aio._execute(lending.over, work, self._sql)  # type: ignore[no-untyped-call]  # untyped there
+            return result
 
     async def close(self) -> None:
         """Close after the work that is in hand."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from jota_core.api import MemoryStore, Outcome, TurnRecord, TurnResult
 
-KILLS = int(os.environ.get("JOTA_KILLS", "24"))
+KILLS = int(os.environ.get("JOTA_KILLS", "20"))
 """A stress run asks for more."""
 
 CHILD = """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,34 @@ async def test_recall_from_memory_equals_recall_from_the_file(tmp_path: Path, se
         for limit, messages in known.items():
             assert list(await store.recall(talk.id, "u", limit=limit)) == messages
             assert len(messages) == min(limit, 600)
+
+
+async def test_a_busy_loop_does_not_starve_the_store(store: MemoryStore) -> None:
+    """A loop that sends all the time gives the interpreter lock away for too short a time to be taken."""
+    talk = await store.open_conversation("u")
+    near, far = socket.socketpair()
+    busy = True
+
+    async def flood() -> None:
+        while busy:
+            until = time.perf_counter() + 0.00005
+            while time.perf_counter() < until:
+                pass
+            near.send(b"a frame")
+            far.recv(100)
+            await asyncio.sleep(0)
+
+    flooding = asyncio.create_task(flood())
+    took = []
+    for number in range(15):
+        started = time.perf_counter()
+        await store.begin_turn(f"t{number}", talk.id, "u", "Hello")
+        took.append(time.perf_counter() - started)
+    busy = False
+    await flooding
+    near.close()
+    far.close()
+    assert sorted(took)[7] < 0.02, f"a write took {sorted(took)[7] * 1000:.1f} ms"
 
 
 async def test_deleted_words_are_nowhere_in_the_file(tmp_path: Path, section: Any) -> None:

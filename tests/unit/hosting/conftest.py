@@ -6,11 +6,11 @@ import asyncio
 import selectors
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from jota_core.api import Event, HealthReport, Plugin, SectionReport, State
+from jota_core.api import Event, HealthReport, Plugin, SectionReport, Sessions, State
 from jota_core.config import Place, SectionConfig
 from jota_core.hosting import Pace, Services, Supervisor
 
@@ -76,7 +76,7 @@ class Stand:
 
     async def start(self) -> None:
         await self.supervisor.settle()
-        await self.supervisor.open(None)  # type: ignore[arg-type]  # these doors look at no session
+        await self.supervisor.open(cast(Sessions, object()))  # these doors look at no session
 
     async def until(self, section: str, *states: State, limit_s: float = 1000.0) -> SectionReport:
         async with asyncio.timeout(limit_s):
