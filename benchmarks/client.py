@@ -11,6 +11,7 @@ import random
 import resource
 import subprocess
 import sys
+from functools import partial
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,13 @@ AT_ONCE = 256
 PER_ADDRESS = 5000
 """Connections from one source address; there are 28,000 ports at most."""
 PATH = "/api/v1/ws/chat/{user}?frames=json&new=1"
+
+
+def request(method: str, path: str, body: str) -> bytes:
+    """One HTTP request."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-client-key: {KEY}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
 
 
 class Apps:
@@ -74,15 +82,15 @@ class Apps:
         }  # fmt: skip
 
     async def rest(self, port: int, method: str, path: str, body: str, count: int, at_once: int) -> Any:
-        """`count` requests over `at_once` connections."""
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-client-key: {KEY}\r\n"
-        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        request, began = (head + body).encode(), perf_counter()
-        loop = asyncio.get_running_loop()
+        """`count` requests over `at_once` connections, each of a user of its own (`USER` in the body)."""
+        began, loop = perf_counter(), asyncio.get_running_loop()
         made = [
-            await loop.create_connection(lambda: Http(request, count // at_once), "127.0.0.1", port)
-            for _ in range(at_once)
-        ]
+            await loop.create_connection(
+                partial(Http, request(method, path, body.replace("USER", f"rest{n}")), count // at_once),
+                "127.0.0.1", port,
+            )
+            for n in range(at_once)
+        ]  # fmt: skip
         await asyncio.gather(*(http.done for _, http in made))
         return {"good": sum(http.good for _, http in made), "seconds": perf_counter() - began}
 

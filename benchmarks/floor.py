@@ -23,7 +23,7 @@ async def stream(ws: web.WebSocketResponse, prompt: str) -> None:
     turn_id = secrets.token_hex(16)
     wait = 1 / pace if pace else 0
     for index in range(tokens):
-        await asyncio.sleep(wait)
+        await asyncio.sleep(wait if index else 0)
         await ws.send_json({"type": "token", "turn_id": turn_id, "content": f" w{index}"})
     await ws.send_json({"type": "end", "turn_id": turn_id})
 

@@ -13,7 +13,7 @@ from ..process import Server, floor, host
 PROMPT_MS = 1.5
 REST_RATIO = 0.7
 SESSIONS = 32
-BODY = '{"user_id":"bench","text":"tokens=1 pace=0"}'
+BODY = '{"user_id":"USER","text":"tokens=1 pace=0"}'
 
 
 def prompts(scale: Scale) -> Iterator[Figure]:

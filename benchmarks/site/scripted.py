@@ -29,7 +29,7 @@ def word(index: int) -> str:
 
 
 class ScriptedStream(InferenceBackend):
-    """`tokens=300 pace=30` is 300 tokens at 30 a second; pace 0 floods, one token per pass of the loop."""
+    """`tokens=300 pace=30` is 300 tokens at 30 a second, the first at once; pace 0: one each pass of the loop."""
 
     available = True
     capabilities = Capabilities(context_window=8192)
@@ -39,7 +39,7 @@ class ScriptedStream(InferenceBackend):
         tokens, pace = (int(found[1]), int(found[2])) if found else (1, 0)
         wait = 1 / pace if pace else 0
         for index in range(tokens):
-            await asyncio.sleep(wait)
+            await asyncio.sleep(wait if index else 0)
             yield Delta(word(index))
         yield Usage(len(request.messages), 0, tokens, MODEL.id)
 

@@ -12,7 +12,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from .statement import Sql
 
@@ -39,7 +39,7 @@ class Lending:
         self._until = time.monotonic() + BUDGET_S
         self._handle: asyncio.Handle | None = None
 
-    def __enter__(self) -> Lending:
+    def __enter__(self) -> Self:
         self._handle = self._loop.call_later(AFTER_S, self._lend)
         return self
 

@@ -100,9 +100,10 @@ class Histories(RuleBasedStateMachine):
             self.talks[talk.id] = Talk(owner, self.next())
         return int(talk.id)
 
-    @rule(target=turns_begun, key=talks_made, text=TEXTS, owner=OWNERS)
-    def begin(self, key: int, text: str, owner: str) -> Any:
+    @rule(target=turns_begun, key=talks_made, text=TEXTS, foreign=st.sampled_from([False] * 5 + [True]))
+    def begin(self, key: int, text: str, foreign: bool) -> Any:
         talk = self.talks.get(key)
+        owner = "somebody" if foreign or talk is None else talk.owner
         turn = f"turn-{self.next()}"
         asked = self.store.begin_turn(turn, key, owner, text)
         if talk is None or talk.owner != owner:
@@ -137,7 +138,6 @@ class Histories(RuleBasedStateMachine):
         if not turn.settled:
             turn.answer, turn.note, turn.outcome = result.text, result.note, result.outcome
             turn.settled = True
-            # The title and the activity follow the newest turn, not the end of an older one.
 
     @rule(key=consumes(talks_made), owner=OWNERS)
     def delete(self, key: int, owner: str) -> None:

@@ -123,6 +123,16 @@ async def test_a_busy_loop_does_not_starve_the_store(store: MemoryStore) -> None
     assert sorted(took)[7] < 0.02, f"a write took {sorted(took)[7] * 1000:.1f} ms"
 
 
+async def test_turns_that_end_in_another_order_keep_their_order(store: MemoryStore) -> None:
+    talk = await store.open_conversation("u")
+    first = await store.begin_turn("t1", talk.id, "u", "q1")
+    second = await store.begin_turn("t2", talk.id, "u", "q2")
+    await store.finish_turn(second, TurnResult(Outcome.COMPLETE, "a2"))
+    assert [m.content for m in await store.recall(talk.id, "u", limit=9)] == ["q2", "a2"]
+    await store.finish_turn(first, TurnResult(Outcome.COMPLETE, "a1"))
+    assert [m.content for m in await store.recall(talk.id, "u", limit=9)] == ["q1", "a1", "q2", "a2"]
+
+
 async def test_deleted_words_are_nowhere_in_the_file(tmp_path: Path, section: Any) -> None:
     async with section(tmp_path) as (_, store):
         talk = await store.open_conversation("u")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -76,7 +76,11 @@ class Stand:
 
     async def start(self) -> None:
         await self.supervisor.settle()
-        await self.supervisor.open(cast(Sessions, object()))  # these doors look at no session
+        await self.open()
+
+    async def open(self) -> tuple[SectionReport, ...]:
+        """The second half of the start: doors."""
+        return await self.supervisor.open(cast(Sessions, object()))  # these doors look at no session
 
     async def until(self, section: str, *states: State, limit_s: float = 1000.0) -> SectionReport:
         async with asyncio.timeout(limit_s):
@@ -120,7 +124,3 @@ def leaping() -> Iterator[Callable[[Any], Any]]:
             return runner.run(work)
 
     yield run
-
-
-def order_of(sections: Sequence[SectionReport]) -> list[str]:
-    return [each.section for each in sections]
