@@ -34,7 +34,7 @@ class EchoSettings(Settings):
 
     greeting: str = ""
     """Said before the echo."""
-    delay_s: float = Field(0.02, ge=0, le=10)
+    delay_s: float = Field(default=0.02, ge=0, le=10)
     """Seconds before each word, so that one can watch it stream."""
 
 

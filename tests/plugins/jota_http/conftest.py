@@ -6,9 +6,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +332,9 @@ async def door(tmp_path: Path) -> AsyncIterator[Running]:
     """An open door without keys, on loopback."""
     async with running_door(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def open_door(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Running]]:
+    """Open doors with settings of the test's own: `async with open_door(slow_s=1) as door:`."""
+    return partial(running_door, tmp_path)

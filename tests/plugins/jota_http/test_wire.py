@@ -8,9 +8,8 @@ import socket
 import struct
 
 import pytest
-from conftest import running_door
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed
 
 HELLO = (
     b"GET /api/chat/ws/ana HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -146,8 +145,8 @@ async def test_half_closed_app_counts_as_gone(door):
     client.writer.transport.abort()
 
 
-async def test_client_that_does_not_read_is_cut_and_others_are_not(tmp_path):
-    async with running_door(tmp_path, slow_s=0.3) as door, connect(door.ws + "/ws/chat/eva") as other:
+async def test_client_that_does_not_read_is_cut_and_others_are_not(open_door):
+    async with open_door(slow_s=0.3) as door, connect(door.ws + "/ws/chat/eva") as other:
         client = await bare(door, limit=1024)
         client.writer.transport.pause_reading()
         await client.text(b"flood 100000")
@@ -166,8 +165,8 @@ async def test_slow_client_that_reads_gets_everything(door):
             assert len(await app.recv()) == 1000
 
 
-async def test_flood_of_pings_from_a_client_that_does_not_read_is_bounded(tmp_path):
-    async with running_door(tmp_path, slow_s=0.5) as door:
+async def test_flood_of_pings_from_a_client_that_does_not_read_is_bounded(open_door):
+    async with open_door(slow_s=0.5) as door:
         client = await bare(door, limit=1024)
         client.writer.transport.pause_reading()
         pings = masked(0x89, b"p" * 125) * 500
@@ -181,24 +180,24 @@ async def test_flood_of_pings_from_a_client_that_does_not_read_is_bounded(tmp_pa
         await door.session_closed()
 
 
-async def test_silent_client_is_pinged_and_dead_one_cut(tmp_path):
-    async with running_door(tmp_path, heartbeat_s=1) as door:
+async def test_silent_client_is_pinged_and_dead_one_cut(open_door):
+    async with open_door(heartbeat_s=1) as door:
         client = await bare(door)
         assert (await client.frame())[0] == 9
         await door.session_closed(within_s=4)
         client.writer.transport.abort()
 
 
-async def test_living_client_is_kept(tmp_path):
-    async with running_door(tmp_path, heartbeat_s=1) as door, connect(door.ws + "/ws/chat/ana") as app:
+async def test_living_client_is_kept(open_door):
+    async with open_door(heartbeat_s=1) as door, connect(door.ws + "/ws/chat/ana") as app:
         await asyncio.sleep(3.2)
         await app.send("say here")
         assert await app.recv() == "here"
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", HELLO[:60]], ids=["nothing", "half a line", "half a handshake"])
-async def test_slow_handshake_is_cut(tmp_path, sent):
-    async with running_door(tmp_path, handshake_s=0.3) as door:
+async def test_slow_handshake_is_cut(open_door, sent):
+    async with open_door(handshake_s=0.3) as door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
         writer.write(sent)
         async with asyncio.timeout(3):
@@ -211,13 +210,13 @@ async def test_garbage_gets_400_and_hurts_nobody(door, sent, caplog):
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.write(sent + b"\r\n\r\n")
     async with asyncio.timeout(3):
-        assert (await reader.read()).startswith(b"HTTP/1.0 400") or b" 400 " in b"HTTP/1.1 400 "
+        assert b" 400 " in await reader.readline()
     writer.close()
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
 
 
-async def test_too_many_connections_get_503(tmp_path):
-    async with running_door(tmp_path, max_connections=2) as door:
+async def test_too_many_connections_get_503(open_door):
+    async with open_door(max_connections=2) as door:
         first, second = await bare(door), await bare(door)
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
         assert b" 503 " in await reader.readline()
@@ -229,28 +228,28 @@ async def test_too_many_connections_get_503(tmp_path):
             client.writer.transport.abort()
 
 
-async def test_stopping_tells_everyone(tmp_path):
-    async with running_door(tmp_path) as door:
+async def test_stopping_tells_everyone(open_door):
+    async with open_door() as door:
         app = await connect(door.ws + "/ws/chat/ana")
         door.serving.cancel()
-        with pytest.raises(ConnectionClosedError) as closed:
+        with pytest.raises(ConnectionClosed) as closed:
             await app.recv()
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "server_restart")
 
 
-async def test_draining_lets_answers_end(tmp_path):
-    async with running_door(tmp_path) as door:
+async def test_draining_lets_answers_end(open_door):
+    async with open_door() as door:
         idle, busy = await connect(door.ws + "/ws/chat/a"), await connect(door.ws + "/ws/chat/b")
         await busy.send("stay")
         await asyncio.sleep(0.05)
         await door.plugin.jota_draining()
-        with pytest.raises(ConnectionClosedError):
+        with pytest.raises(ConnectionClosed):
             await idle.recv()
         assert not door.host.opened[1].closed_at
         door.host.opened[1].cancel()
         assert "[Error: The turn was cancelled.]" in await busy.recv()
-        with pytest.raises(ConnectionClosedError):
+        with pytest.raises(ConnectionClosed):
             await busy.recv()
         with pytest.raises(OSError):
             await asyncio.open_connection("127.0.0.1", door.port)

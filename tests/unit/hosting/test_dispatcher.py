@@ -33,9 +33,9 @@ DRAFT = TurnDraft("t", 1, Principal("ana"), "hello", "system")
 WHO = Credentials("app", key="k")
 
 
-def noting(word: str, **options: bool) -> type[Plugin[Any]]:
+def noting(word: str, *, tryfirst: bool = False, trylast: bool = False) -> type[Plugin[Any]]:
     class Noting(Plugin[Settings]):
-        @hookimpl(**options)
+        @hookimpl(tryfirst=tryfirst, trylast=trylast)
         async def jota_prepare_turn(self, draft: TurnDraft) -> TurnDraft:
             return replace(draft, notes=(*draft.notes, word))
 
@@ -45,7 +45,7 @@ def noting(word: str, **options: bool) -> type[Plugin[Any]]:
 def failing(fail: Callable[[], Any]) -> type[Plugin[Any]]:
     class Failing(Plugin[Settings]):
         @hookimpl
-        async def jota_prepare_turn(self) -> TurnDraft | None:
+        async def jota_prepare_turn(self) -> Any:
             result = fail()
             return await result if asyncio.iscoroutine(result) else result
 

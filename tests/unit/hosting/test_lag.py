@@ -32,7 +32,7 @@ async def test_who_blocks_the_loop_is_named_and_its_hooks_switched_off(stand: St
     stand.supervisor.dispatcher._prepare = implementations[1:]
     for _ in range(stand.pace.restart_budget):
         await stand.supervisor.dispatcher.prepare_turn(None)  # type: ignore[arg-type]  # it looks at nothing
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.25)
     blocked = [fact for fact in stand.facts if isinstance(fact, LoopBlocked)]
     assert {fact.section for fact in blocked} == {"guilty"}
     assert "blocker.py:8 (Blocker.jota_prepare_turn)" in blocked[0].where

@@ -1,0 +1,96 @@
+"""Events of a chat completion to pieces of an answer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import orjson
+
+from jota_core.api import Delta, Piece, Progress, ToolCall, Usage
+
+from .thoughts import ThoughtSplitter
+
+FINISHES: dict[str, Literal["stop", "length", "tool_call"]] = {"length": "length", "tool_calls": "tool_call"}
+
+
+class PieceMaker:
+    """Turns the events of one completion into pieces; `whole` once the last event has come."""
+
+    __slots__ = ("_calls", "_finish", "_forced", "_json", "_model", "_thoughts", "whole")
+
+    def __init__(self, model: str, *, forced: bool, constrained: bool) -> None:
+        self.whole = False
+        self._model = model
+        self._forced = forced
+        self._thoughts = None if forced or constrained else ThoughtSplitter()
+        self._json: list[str] = []
+        self._calls: dict[int, dict[str, str]] = {}
+        self._finish: Literal["stop", "length", "tool_call"] = "stop"
+
+    def make(self, event: dict[str, Any]) -> Iterator[Piece]:
+        """The pieces of one event."""
+        for choice in event.get("choices", ()):
+            delta = choice["delta"]
+            if text := delta.get("content"):
+                yield from self._content(text)
+            elif thought := delta.get("reasoning_content"):
+                yield Delta(thought, "thought")
+            for call in delta.get("tool_calls", ()):
+                self._gather(call)
+            if finish := choice.get("finish_reason"):
+                self._finish = FINISHES.get(finish, "stop")
+        if progress := event.get("prompt_progress"):
+            yield Progress(progress["processed"], progress["total"])
+        if usage := event.get("usage"):
+            yield from self._end(usage)
+
+    def _content(self, text: str) -> Iterator[Piece]:
+        if self._forced:
+            self._json.append(text)
+            yield Progress(0, 0)  # the call is being written: no text to show, and no stall either
+        elif self._thoughts is None:
+            yield Delta(text)
+        else:
+            yield from self._thoughts.feed(text)
+
+    def _gather(self, part: dict[str, Any]) -> None:
+        call = self._calls.setdefault(part.get("index", 0), {"id": "", "name": "", "arguments": ""})
+        function = part.get("function", {})
+        call["id"] = part.get("id") or call["id"]
+        call["name"] += function.get("name") or ""
+        call["arguments"] += function.get("arguments") or ""
+
+    def _end(self, usage: dict[str, Any]) -> Iterator[Piece]:
+        if self._thoughts is not None:
+            yield from self._thoughts.end()
+        calls = [*self._native_calls(), *self._forced_call()]
+        yield from calls
+        self.whole = True
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+        finish = "tool_call" if calls else "length" if self._finish == "length" else "stop"
+        yield Usage(usage["prompt_tokens"], cached, usage["completion_tokens"], self._model, finish)
+
+    def _native_calls(self) -> Iterator[ToolCall]:
+        for call in self._calls.values():
+            if call["name"]:
+                # Arguments that are no object are left to the tool's schema, which refuses them.
+                yield ToolCall(call["id"] or _call_id(), call["name"], _object(call["arguments"]))
+
+    def _forced_call(self) -> Iterator[ToolCall]:
+        made = _object("".join(self._json)) if self._forced else {}
+        if isinstance(made.get("tool"), str) and isinstance(made.get("arguments"), dict):
+            yield ToolCall(_call_id(), made["tool"], made["arguments"])
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _call_id() -> str:
+    return f"call_{secrets.token_hex(8)}"
