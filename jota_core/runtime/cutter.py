@@ -45,6 +45,9 @@ class Cutter:
     def speaking(self) -> None:
         """The first token is there: from now on the shorter limit holds."""
         self._limit_s = self._between_s
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._limit_s, self._look)
 
     def cut(self, code: Code, sentence: str) -> None:
         """End the block as soon as it waits for anything; the first reason stays."""

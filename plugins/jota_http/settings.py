@@ -86,8 +86,8 @@ class HttpSettings(Settings):
 
 def split_listen(listen: str) -> tuple[str, int]:
     """`127.0.0.1:8000`, `[::1]:8000` or `:8000` as host and port. Raises `ValueError`."""
-    host, _, port = listen.rpartition(":")
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"{listen!r} is not an address with a port, such as 127.0.0.1:8000")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError(f"write IPv6 addresses in brackets, such as [::1]:{port}")

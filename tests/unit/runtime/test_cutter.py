@@ -27,7 +27,7 @@ async def test_signs_of_life_put_the_stall_off() -> None:
 
 async def test_the_shorter_limit_holds_once_it_speaks() -> None:
     with pytest.raises(BackendError, match=r"0\.02 s"):
-        async with Cutter(0.05, 0.02) as cutter:
+        async with asyncio.timeout(1), Cutter(10, 0.02) as cutter:
             cutter.touch()
             cutter.speaking()
             await asyncio.sleep(5)
