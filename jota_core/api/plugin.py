@@ -24,7 +24,7 @@ class Settings(BaseModel):
     A field of type `pydantic.SecretStr` takes a secret by reference: `{env: NAME}` or `{file: PATH}`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class PluginContext(ABC):

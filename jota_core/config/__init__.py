@@ -1,8 +1,9 @@
 """YAML text to validated settings, or a list of sentences with places."""
 
-from .loader import CORE, Config, PluginClass, SectionConfig, load
+from .loader import CORE, Config, load
 from .problems import BrokenPlugin, ConfigProblems, LeftOut, Place, Problem, UnknownPlugin, nearest
 from .schema import json_schema
+from .sections import PluginClass, SectionConfig
 from .settings import AssistantSettings, HostSettings, RoutingSettings, TurnSettings
 
 __all__ = [

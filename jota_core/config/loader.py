@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
-from dotenv import dotenv_values
-from pydantic import ValidationError
+from jota_core.api import Settings
 
-from jota_core.api import Plugin, Settings, State
-
-from . import overrides, tree
-from .problems import BrokenPlugin, ConfigProblems, LeftOut, Place, UnknownPlugin, nearest
-from .sentences import blame
+from . import overrides
+from .problems import ConfigProblems, Problem, nearest
+from .reading import read
+from .references import Resolver, dotenv, secrets
+from .sections import Find, SectionConfig, check_routing, sections, validated
 from .settings import AssistantSettings, HostSettings, RoutingSettings, TurnSettings
-from .tree import Tree
+from .tree import Path_, Tree, dotted
 
-PluginClass = type[Plugin[Any]]
 CORE: dict[str, type[Settings]] = {
     "host": HostSettings,
     "assistant": AssistantSettings,
     "turns": TurnSettings,
     "routing": RoutingSettings,
 }
-S = TypeVar("S", bound=Settings)
-
-
-@dataclass(frozen=True, slots=True)
-class SectionConfig:
-    """One section below `plugins:`.
-
-    `state` is `loaded`, `failed` (its code could not be imported) or `stopped` (left out by safe mode);
-    `detail` says why it is not loaded.
-    """
-
-    name: str
-    plugin: str
-    place: Place
-    plugin_class: PluginClass | None = None
-    settings: Settings | None = None
-    required: bool = False
-    state: State = State.LOADED
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +35,17 @@ class Config:
     turns: TurnSettings
     routing: RoutingSettings
     sections: tuple[SectionConfig, ...]
+    warnings: tuple[Problem, ...] = ()
+    """Works, but should be mended."""
+
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """Every secret value, for the log to leave out."""
 
 
 def load(
     file: Path,
     *,
-    plugin_class: Callable[[str, Path], PluginClass],
+    plugin_class: Find,
     environ: Mapping[str, str],
     options: Sequence[str] = (),
     data: Path | None = None,
@@ -72,137 +55,56 @@ def load(
     Raises `ConfigProblems` with all problems. Only plugins that the file names are imported.
     """
     folder = file.absolute().parent
-    environ = {**_dotenv(folder), **environ}
-    document = tree.read(file)
+    document = read(file)
+    environ = {**dotenv(document, folder), **environ}
     overrides.from_environment(document, environ)
     overrides.from_options(document, options)
-    _resolve_references(document, document.value, (), environ, folder)
-    _unknown(document, (), {*CORE, "plugins"})
-    host = _validate(document, ("host",), HostSettings)
-    assistant = _validate(document, ("assistant",), AssistantSettings)
-    turns = _validate(document, ("turns",), TurnSettings)
-    routing = _validate(document, ("routing",), RoutingSettings)
-    sections = _sections(document, folder, plugin_class)
-    _check_routing(document, sections)
+    document.value = Resolver(document, environ, folder).resolve(document.value)
+    _unknown(document, {*CORE, "plugins"})
+    host = validated(document, ("host",), HostSettings, document.value.get("host"))
+    assistant = validated(document, ("assistant",), AssistantSettings, document.value.get("assistant"))
+    turns = validated(document, ("turns",), TurnSettings, document.value.get("turns"))
+    routing = validated(document, ("routing",), RoutingSettings, document.value.get("routing"))
+    found = sections(document, folder, plugin_class)
+    check_routing(document)
+    place = _data_folder(document, folder, data or environ.get("JOTA_DATA") or (host.data if host else ""))
     if document.problems or not (host and assistant and turns and routing):
-        raise ConfigProblems(
-            sorted(document.problems, key=lambda found: (found.place.line, found.place.column))
-        )
-    place = data.absolute() if data else folder / (environ.get("JOTA_DATA") or host.data)
-    return Config(file, place.resolve(), host, assistant, turns, routing, sections)
+        raise ConfigProblems(_in_order(document.problems))
+    known = [
+        (("plugins", each.name, *path), value) for each in found for path, value in secrets(each.settings)
+    ]
+    warnings = tuple(_in_plain_text(document, [path for path, _ in known]))
+    values = frozenset(value for _, value in known if value)
+    return Config(file, place, host, assistant, turns, routing, found, warnings, values)
 
 
-def _dotenv(folder: Path) -> dict[str, str]:
-    file = folder / ".env"
-    return (
-        {key: value for key, value in dotenv_values(file).items() if value is not None}
-        if file.is_file()
-        else {}
-    )
+def _in_order(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda found: (found.place.line, found.place.column))
 
 
-def _resolve_references(
-    document: Tree, node: Any, path: tree.Path_, environ: Mapping[str, str], folder: Path
-) -> Any:
-    """Replace each `{env: NAME}` and `{file: PATH}` by what it names; values stay out of messages."""
-    if isinstance(node, list):
-        return [
-            _resolve_references(document, item, (*path, i), environ, folder) for i, item in enumerate(node)
-        ]
-    if not isinstance(node, dict):
-        return node
-    if len(node) == 1 and path:
-        [(kind, name)] = node.items()
-        if kind == "env" and isinstance(name, str):
-            return _from_environment(document, path, name, environ)
-        if kind == "file" and isinstance(name, str):
-            return _from_file(document, path, folder / name)
-    for key in node:
-        node[key] = _resolve_references(document, node[key], (*path, key), environ, folder)
-    return node
-
-
-def _from_environment(document: Tree, path: tree.Path_, name: str, environ: Mapping[str, str]) -> str | None:
-    if not environ.get(name):
-        document.blame(path, f"the environment has no {name}; set it, or put it into .env beside this file")
-        return "missing"
-    return environ[name]
-
-
-def _from_file(document: Tree, path: tree.Path_, file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        document.blame(path, f"{file} cannot be read: {getattr(error, 'strerror', None) or error}")
-        return "missing"
-
-
-def _unknown(document: Tree, path: tree.Path_, known: set[str]) -> None:
-    for key in list(document.value):
+def _unknown(document: Tree, known: set[str]) -> None:
+    for key in document.value:
         if key not in known:
-            document.blame((*path, key), f"not a known setting{nearest(key, known)}")
+            document.blame((key,), f"not a known setting{nearest(key, known)}")
 
 
-def _validate(document: Tree, path: tree.Path_, model: type[S], raw: Any = None) -> S | None:
-    value = document.value.get(str(path[0])) if raw is None else raw
-    value = {} if value is None else value
-    if not isinstance(value, dict):
-        document.blame(path, "must be a mapping of settings (`key: value`)")
-        return None
+def _data_folder(document: Tree, folder: Path, given: Path | str) -> Path:
+    """Where data lives: `--data` from the working directory, everything else from the file's folder."""
     try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        blame(document, path, error, model)
-        return None
+        base = Path.cwd() if isinstance(given, Path) else folder
+        return (base / Path(given).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        document.blame(("host", "data"), f"{str(given)!r} is no folder that can be used: {error}")
+        return folder
 
 
-def _sections(
-    document: Tree, folder: Path, plugin_class: Callable[[str, Path], PluginClass]
-) -> tuple[SectionConfig, ...]:
-    raw = document.value.get("plugins")
-    if not isinstance(raw, dict) or not raw:
-        document.blame(("plugins",), "names no plugin; a host needs at least one section below it")
-        return ()
-    found = (_section(document, name, value, folder, plugin_class) for name, value in raw.items())
-    return tuple(section for section in found if section is not None)
-
-
-def _section(
-    document: Tree, name: str, raw: Any, folder: Path, plugin_class: Callable[[str, Path], PluginClass]
-) -> SectionConfig | None:
-    path: tree.Path_ = ("plugins", name)
-    if not isinstance(raw, dict) or not isinstance(raw.get("plugin"), str):
-        document.blame(path, "needs a line `plugin: NAME` that says which plugin it is")
-        return None
-    plugin, required = raw["plugin"], raw.get("required", False)
-    place = document.place(path)
-    if not isinstance(required, bool):
-        document.blame((*path, "required"), "must be true or false")
-        return None
-    try:
-        found = plugin_class(plugin, folder)
-    except UnknownPlugin as error:
-        document.blame((*path, "plugin"), error.sentence)
-        return None
-    except BrokenPlugin as error:
-        return SectionConfig(
-            name, plugin, place, required=required, state=State.FAILED, detail=error.sentence
-        )
-    except LeftOut:
-        return SectionConfig(name, plugin, place, state=State.STOPPED, detail="left out by safe mode")
-    own = {key: value for key, value in raw.items() if key not in ("plugin", "required")}
-    settings = _validate(document, path, found.Settings, own)
-    return SectionConfig(name, plugin, place, found, settings, required)
-
-
-def _check_routing(document: Tree, sections: Sequence[SectionConfig]) -> None:
-    routing = document.value.get("routing")
-    names = routing.get("inference") if isinstance(routing, dict) else None
-    raw = document.value.get("plugins")
-    known = list(raw) if isinstance(raw, dict) else [section.name for section in sections]
-    for index, name in enumerate(names if isinstance(names, list) else ()):
-        if name not in known:
-            document.blame(
-                ("routing", "inference", index),
-                f"there is no section named {name!r}{nearest(str(name), known)}",
-            )
+def _in_plain_text(document: Tree, paths: Sequence[Path_]) -> list[Problem]:
+    """A warning for each secret that stands in the file itself."""
+    sentence = (
+        "is a secret in plain text; write `{env: NAME}` and put the value into .env, or write `{file: PATH}`"
+    )
+    return [
+        Problem(document.places[path], dotted(path), sentence)
+        for path in paths
+        if path in document.places and document.places[path].line and not document.hides(path)
+    ]

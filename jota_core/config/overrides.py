@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from .problems import Place, Problem
-from .tree import Tree
+from .reading import MAX_DEPTH, Reader, TooMuch
+from .tree import Path_, Tree, no_text
 
 PREFIX = "JOTA__"
 
@@ -25,37 +26,53 @@ def from_options(tree: Tree, options: Iterable[str]) -> None:
     """`--set plugins.app.listen=127.0.0.1:8123`."""
     for option in options:
         path, equals, text = option.partition("=")
-        place = Place(f"--set {path}")
-        if not equals or not path:
-            tree.problems.append(
-                Problem(place, "", "write it as PATH=VALUE, as in plugins.app.listen=127.0.0.1:8123")
-            )
+        parts = path.split(".")
+        if not equals or not all(parts):
+            sentence = "write it as PATH=VALUE, as in plugins.app.listen=127.0.0.1:8123"
+            tree.problems.append(Problem(Place(f"--set {path}"), "", sentence))
         else:
-            _set(tree, path.split("."), text, place)
+            _set(tree, parts, text, Place(f"--set {path}"))
 
 
 def _set(tree: Tree, parts: list[str], text: str, place: Place) -> None:
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        value = text
+    if len(parts) > MAX_DEPTH or no_text("".join(parts)):
+        tree.problems.append(Problem(place, "", "no setting has a name like this"))
+        return
     node: dict[str, Any] = tree.value
-    path: tuple[str, ...] = ()
+    path: Path_ = ()
     for part in parts[:-1]:
-        path = (*path, _known(node, part))
-        inner = node.setdefault(path[-1], {})
+        key = _known(node, part)
+        path = (*path, key)
+        inner = node.setdefault(key, {})
         if inner is None:
-            inner = node[path[-1]] = {}
+            inner = node[key] = {}
         if not isinstance(inner, dict):
-            tree.problems.append(Problem(place, ".".join(path), "is one value; nothing can be set below it"))
+            sentence = "is one value; nothing can be set below it"
+            tree.problems.append(Problem(place, ".".join(map(str, path)), sentence))
             return
         tree.places.setdefault(path, place)
         node = inner
-    path = (*path, _known(node, parts[-1]))
-    node[path[-1]] = value
+    key = _known(node, parts[-1])
+    path = (*path, key)
+    tree.forget(path)
     tree.places[path] = place
+    node[key] = _value(tree, text, path, place)
+
+
+def _value(tree: Tree, text: str, path: Path_, place: Place) -> Any:
+    """The text read as YAML, or as it stands where it is none."""
+    try:
+        return Reader(tree, lambda _: place).parse(text, path)
+    except TooMuch as error:
+        tree.blame(path, f"this has {error.problem}")
+    except yaml.YAMLError:
+        if not (wrong := no_text(text)):
+            return text
+        tree.blame(path, wrong)
+    tree.missing.add(path)
+    return None
 
 
 def _known(node: Mapping[str, Any], part: str) -> str:
     """The key as it is written already, where only its case differs."""
-    return next((key for key in node if key.lower() == part.lower()), part)
+    return part if part in node else next((key for key in node if key.lower() == part.lower()), part)

@@ -28,9 +28,8 @@ class Problem:
     sentence: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.place}: {self.path}: {self.sentence}" if self.path else f"{self.place}: {self.sentence}"
-        )
+        parts = (_shown(str(self.place), 300), _shown(self.path, 120), _shown(self.sentence, 600))
+        return ": ".join(part for part in parts if part)
 
 
 class ConfigProblems(Exception):
@@ -62,6 +61,12 @@ class BrokenPlugin(Exception):
         self.name = name
         self.sentence = sentence
         super().__init__(sentence)
+
+
+def _shown(text: str, limit: int) -> str:
+    """One line of bounded length, with nothing in it that could repaint a terminal."""
+    clipped = text if len(text) <= limit else f"{text[:limit]}…"
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in clipped)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -44,8 +44,8 @@ class AssistantSettings(Settings):
     """What the model is told before everything else."""
     clock: bool = True
     """Tell the model the date and time with each message."""
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """How freely words are chosen, 0 to 2; empty leaves it to the backend."""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.2
+    """How freely words are chosen, 0 to 2: low keeps to what was said; empty leaves it to the backend."""
     max_tokens: PositiveInt | None = None
     """Longest answer in tokens; empty means `turns.answer_tokens`."""
 

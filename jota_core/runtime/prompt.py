@@ -21,12 +21,12 @@ KEEP = 0.6
 
 def clock_note(now: datetime) -> str:
     """The time as the model is told it, to the minute."""
-    return f"Now: {now:%A %d %B %Y, %H:%M}"
+    return f"{now:%A %d %B %Y, %H:%M}"
 
 
 def with_note(text: str, note: str) -> str:
     """A user's text with its volatile lines behind it."""
-    return f"{text}\n\n[{note}]" if note else text
+    return f"{text}\n\n({note})" if note else text
 
 
 def as_message(stored: StoredMessage) -> Message:

@@ -37,8 +37,8 @@ class Names:
         name = typed.lower().replace("_", "-").removeprefix(PREFIX)
         if not PATTERN.fullmatch(name) or len(name) > LONGEST:
             raise ScaffoldError(
-                f"{typed!r} cannot be a plugin's name: use up to {LONGEST} letters, digits and single hyphens, "
-                "beginning with a letter, such as `tea-kettle`."
+                f"{typed!r} cannot be a plugin's name: use up to {LONGEST} letters, digits and single "
+                "hyphens, beginning with a letter, such as `tea-kettle`."
             )
         parts = name.split("-")
         names = cls("_".join(parts), PREFIX + name, "_".join(["jota", *parts]),

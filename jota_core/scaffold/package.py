@@ -26,7 +26,9 @@ def create(name: str, kind: Kind, folder: Path) -> list[Path]:
         raise ScaffoldError(f"{kind!r} is no kind of plugin; there are {', '.join(KINDS)}.")
     root = folder / names.distribution
     if root.exists():
-        raise ScaffoldError(f"{root} is there already; nothing was written. Move it away or choose another name.")
+        raise ScaffoldError(
+            f"{root} is there already; nothing was written. Move it away or choose another name."
+        )
     return [_write(root / place, text) for place, text in _filled(names, kind).items()]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,13 +74,13 @@ def _children() -> Iterator[Held]:
 
 
 def _files() -> Iterator[Held]:
-    for number in os.listdir(OPEN_FILES) if OPEN_FILES.is_dir() else ():
+    for number in OPEN_FILES.iterdir() if OPEN_FILES.is_dir() else ():
         try:
-            target = os.readlink(OPEN_FILES / number)
+            target = str(number.readlink())
         except OSError:
             continue  # the descriptor with which the folder was read
         if not target.startswith(IGNORED_FILES) and not target.endswith(IGNORED_SUFFIXES):
-            yield Held("open file", f"{number} ({target})", (number, target))
+            yield Held("open file", f"{number.name} ({target})", (number.name, target))
 
 
 def _tasks(loop: asyncio.AbstractEventLoop) -> Iterator[Held]:

@@ -42,7 +42,8 @@ class Script:
     """Raise `error` instead of this piece."""
     hang_at: int | None = None
     """Wait for ever instead of sending this piece."""
-    error: BackendError = BackendError(Code.UPSTREAM_LOST, "The script lost its backend here.")
+    error: BackendError | None = None
+    """What `fail_at` raises; None is `upstream_lost`."""
 
     def parts(self) -> list[Piece]:
         """The pieces as a backend yields them."""
@@ -120,7 +121,7 @@ async def _play(script: Script) -> AsyncIterator[Piece]:
     for position in range(len(parts) + 1):
         await asyncio.sleep(script.between_s if position else script.first_s)
         if position == script.fail_at:
-            raise script.error
+            raise script.error or BackendError(Code.UPSTREAM_LOST, "The script lost its backend here.")
         if position == script.hang_at:
             await asyncio.Event().wait()
         if position < len(parts):

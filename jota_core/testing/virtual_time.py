@@ -48,13 +48,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run one `async def test_…` in virtual time; write it above the test. Plain fixtures work, async ones do not."""
+    """Run one `async def test_…` in virtual time: write `@virtual_time` above it.
+
+    It may use plain fixtures (`run_host` is one), not async ones.
+    """
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             runner.run(test(*args, **kwargs))
 
-    # pytest looks through wrappers for `async def`; this one is called like any other function.
-    del run.__wrapped__  # type: ignore[attr-defined]  # set by functools.wraps
     return run

@@ -79,9 +79,7 @@ def pull(
 
 
 @models.command()
-def use(
-    model: Annotated[str, typer.Argument(help="Name of an installed model.")], data: Data = None
-) -> None:
+def use(model: Annotated[str, typer.Argument(help="Name of an installed model.")], data: Data = None) -> None:
     """Choose the model; a running Jota changes over by itself."""
     try:
         chosen = Library(data_folder(data)).use(model)

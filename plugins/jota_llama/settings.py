@@ -13,11 +13,11 @@ class LlamaSettings(Settings):
     """A local model, run by llama.cpp on this machine."""
 
     model: str = CURRENT
-    """`current` is what `jota models use` chose (at first the starter); or a model's name, or the path of a GGUF file."""
+    """`current` is what `jota models use` chose, at first the starter; or a model's name, or a GGUF file."""
     context: int = Field(4096, ge=256, le=1_048_576)
     """Tokens that the prompt and the answer of one turn may fill together; a model may know fewer."""
     parallel: int = Field(4, ge=1, le=64)
-    """Answers generated at once, and conversations kept warm in the engine; each costs memory for its context."""
+    """Answers generated at once, and conversations kept warm; each costs memory for its context."""
     waiting: int = Field(64, ge=0, le=10_000)
     """Turns that may wait for a free place; further ones are refused with `engine_busy`."""
     threads: int | None = Field(None, ge=1, le=512)

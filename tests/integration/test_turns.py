@@ -78,7 +78,7 @@ async def test_the_prompt_repeats_every_earlier_byte(run_host: RunHost) -> None:
         assert prompts[1][: len(prompts[0])] == prompts[0]
         assert prompts[2][: len(prompts[1])] == prompts[1]
         assert [message.role for message in prompts[2]] == ["system", *["user", "assistant"] * 2, "user"]
-        assert prompts[2][-1].content.startswith("third\n\n[Now: ")
+        assert prompts[2][-1].content.startswith("third\n\n(")
         assert len({request.conversation for request in backend.requests}) == 1
 
 
@@ -309,7 +309,7 @@ async def test_hooks_shape_the_turn_and_a_failing_one_is_left_out(run_host: RunH
     backend = ScriptedBackend()
     async with run_host(plugins={"llm": backend, "shaky": Shaky, "noter": Noter}) as host:
         sink = await ask(host.sessions, "hello", user="ana")
-        assert backend.requests[0].messages[-1].content.endswith("It rains.]")
+        assert backend.requests[0].messages[-1].content.endswith("It rains.)")
         assert (await stored(host, sink))[0].note.endswith("It rains.")
         states = {section.section: section.state for section in (await host.health()).sections}
         assert states["shaky"] == "degraded"

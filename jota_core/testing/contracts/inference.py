@@ -40,7 +40,9 @@ class InferenceBackendContract:
     def request(self, conversation: str = "1", max_tokens: int = 24) -> GenerateRequest:
         """A small request."""
         messages = (Message("system", "You are brief."), Message("user", self.prompt))
-        return GenerateRequest(conversation, messages, sampling=Sampling(temperature=0, max_tokens=max_tokens))
+        return GenerateRequest(
+            conversation, messages, sampling=Sampling(temperature=0, max_tokens=max_tokens)
+        )
 
     async def pieces(self, backend: InferenceBackend, request: GenerateRequest) -> list[Piece]:
         """A whole generation."""

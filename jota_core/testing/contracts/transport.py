@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from jota_core.api import Principal, State
+from jota_core.api import State
 from jota_core.host import Host
 from jota_core.testing.hosts import Given, RunHost
 from jota_core.testing.scripted import Script, ScriptedBackend
-from jota_core.testing.waiting import until
 
 
 class DoorClient(ABC):
@@ -88,7 +87,6 @@ class TransportContract(ABC):
 
     async def test_it_opens_and_closes_with_the_host(self, run_host: RunHost) -> None:
         async with self.host(run_host, ScriptedBackend()) as host:
-            await until(lambda: True, "the door")
             report = await host.health()
             states = {section.section: section.state for section in report.sections}
             assert states["door"] is State.RUNNING
@@ -96,7 +94,7 @@ class TransportContract(ABC):
 
 async def _until_stored(host: Host, conversation_id: int, text: str) -> None:
     for _ in range(200):
-        messages = await host.sessions.memory.list_messages(conversation_id, Principal("ana").id)
+        messages = await host.sessions.memory.list_messages(conversation_id, "ana")
         if any(text.strip() in message.content for message in messages if message.role == "assistant"):
             return
         await asyncio.sleep(0.01)

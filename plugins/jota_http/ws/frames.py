@@ -106,7 +106,7 @@ class RawStyle(Style):
         return text.encode()
 
     def frame(self, frame: dict[str, Any]) -> bytes:
-        return f" [Error: {frame['message']}]".encode() if frame["type"] == "error" else b""
+        return f" [Error: {frame['message']}]".encode() if "code" in frame else b""
 
     def began(self, began: TurnBegan, asked: object) -> bytes:
         return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,11 +51,15 @@ class LlamaClient:
 
     async def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """One question (a POST when there is a body), one JSON answer."""
-        data = None if body is None else orjson.dumps(body)
+        data = None if body is None else _bytes(body)
         limit = aiohttp.ClientTimeout(total=QUESTION_S)
         try:
             async with self._http.request(
-                "GET" if data is None else "POST", self._url + path, data=data, headers=JSON_HEADERS, timeout=limit
+                "GET" if data is None else "POST",
+                self._url + path,
+                data=data,
+                headers=JSON_HEADERS,
+                timeout=limit,
             ) as response:
                 answer = await response.read()
                 if response.status != 200:
@@ -73,7 +78,7 @@ class LlamaClient:
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._http.post(
-                f"{self._url}/v1/chat/completions", data=orjson.dumps(body), headers=JSON_HEADERS
+                f"{self._url}/v1/chat/completions", data=_bytes(body), headers=JSON_HEADERS
             )
             if response.status != 200:
                 raise refusal(response.status, await response.read())
@@ -83,6 +88,14 @@ class LlamaClient:
         finally:
             if response is not None:
                 response.close()
+
+
+def _bytes(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        # Half a surrogate pair in somebody's text is no reason to fail the turn: it becomes a question mark.
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[list[Any]]:

@@ -12,7 +12,7 @@ from jota_core.api import Delta, Piece, Progress, ToolCall, Usage
 
 from .thoughts import ThoughtSplitter
 
-FINISHES: dict[str, Literal["stop", "length", "tool_call"]] = {"length": "length", "tool_calls": "tool_call"}
+FINISHES: dict[str, Literal["stop", "length", "tool_call"]] = {"length": "length"}
 
 
 class PieceMaker:
@@ -69,8 +69,9 @@ class PieceMaker:
         yield from calls
         self.whole = True
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-        finish = "tool_call" if calls else "length" if self._finish == "length" else "stop"
-        yield Usage(usage["prompt_tokens"], cached, usage["completion_tokens"], self._model, finish)
+        if calls:
+            self._finish = "tool_call"
+        yield Usage(usage["prompt_tokens"], cached, usage["completion_tokens"], self._model, self._finish)
 
     def _native_calls(self) -> Iterator[ToolCall]:
         for call in self._calls.values():

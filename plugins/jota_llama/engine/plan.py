@@ -85,6 +85,6 @@ def _fit(path: Path, head: Head, tokens: int, cache_mb: int) -> None:
     free = free_memory()
     if free is not None and need > free:
         raise NotReady(
-            f"The model {path.name} needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
-            "Choose a smaller model (`jota models list`), lower `context` or `parallel`, or free memory."
+            f"The model {path.name} needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
+            "free. Choose a smaller one (`jota models list`), lower `context` or `parallel`, or free memory."
         )

@@ -69,8 +69,7 @@ class EngineProcess:
     def reason(self) -> str:
         """Why it ended, in a few words of its own."""
         code = self._process.returncode if self._process else None
-        errors = [line for line in self.last_words if " E " in line or "rror" in line]
-        words = (errors or list(self.last_words))[-1:]
+        words = [line for line in self.last_words if " E " in line or "rror" in line][-1:]
         how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         return f"{how}; {words[0].strip()[:200]}" if words else how
 
@@ -107,6 +106,6 @@ class EngineProcess:
 def ended_early(process: EngineProcess, model: Path) -> NotReady:
     """What to raise when the child ends before it is ready."""
     return NotReady(
-        f"The engine could not load {model.name} ({process.reason()}). The file may be broken or of a kind that "
-        "llama.cpp does not know: fetch it again, or choose another with `jota models use`."
+        f"The engine could not load {model.name} ({process.reason()}). The file may be broken or of a "
+        "kind that llama.cpp does not know: fetch it again, or choose another with `jota models use`."
     )

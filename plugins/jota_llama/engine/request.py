@@ -48,10 +48,10 @@ def tools_schema(tools: tuple[ToolSpec, ...]) -> dict[str, Any]:
 def with_tool_prompt(messages: list[dict[str, Any]], tools: tuple[ToolSpec, ...]) -> list[dict[str, Any]]:
     """Tell the tools in plain words, in the system prompt."""
     lines = [f"- {tool.name}: {tool.description} Arguments: {_json(tool.input_schema)}" for tool in tools]
-    told = "\n".join(
-        ["Answer by using one of these tools, as JSON with `tool` and `arguments`:", *lines]
+    told = "\n".join(["Answer by using one of these tools, as JSON with `tool` and `arguments`:", *lines])
+    first, rest = (
+        (messages[0], messages[1:]) if messages[:1] and messages[0]["role"] == "system" else ({}, messages)
     )
-    first, rest = (messages[0], messages[1:]) if messages[:1] and messages[0]["role"] == "system" else ({}, messages)
     content = "\n\n".join(filter(None, [first.get("content", ""), told]))
     return [{"role": "system", "content": content}, *rest]
 
@@ -73,7 +73,11 @@ def _message(message: Message, native_tools: bool) -> dict[str, Any]:
         made["tool_call_id"] = message.tool_call_id
     if message.tool_calls and native_tools:
         made["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _json(call.arguments)}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _json(call.arguments)},
+            }
             for call in message.tool_calls
         ]
     elif message.tool_calls:

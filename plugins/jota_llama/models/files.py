@@ -44,7 +44,7 @@ def digest(path: Path, progress: Progress) -> str:
 
 
 def place(source: Path, target: Path, progress: Progress) -> None:
-    """Make `source` appear as `target`, linked where the disk allows and copied elsewhere. Raises `PullFailed`."""
+    """Make `source` appear as `target`, linked where the disk allows, else copied. Raises `PullFailed`."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if target.exists() and target.samefile(source):
         return

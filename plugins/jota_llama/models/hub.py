@@ -26,7 +26,9 @@ def fetch(repo: str, file: str, target: Path, sha256: str | None, progress: Prog
         check(part, sha256 or known, progress)
         place(part, target, progress)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # whole, or not what it should be: either way of no more use
+        shutil.rmtree(
+            folder, ignore_errors=True
+        )  # whole, or not what it should be: either way of no more use
 
 
 def choose_file(repo: str) -> str:
@@ -41,7 +43,9 @@ def choose_file(repo: str) -> str:
 
 def preferred(repo: str, names: Sequence[str]) -> str:
     """The best choice among a repository's files. Raises `PullFailed`."""
-    models = [name for name in names if name.endswith(".gguf") and "mmproj" not in name and "-of-0" not in name]
+    models = [
+        name for name in names if name.endswith(".gguf") and "mmproj" not in name and "-of-0" not in name
+    ]
     if not models:
         raise PullFailed(f"{repo} has no single GGUF file. Choose a repository whose name ends in GGUF.")
     return min(models, key=lambda name: (_rank(name), len(name)))
@@ -71,15 +75,14 @@ def _facts(repo: str, file: str, *, needed: bool = True) -> tuple[int, str | Non
 def _download(repo: str, file: str, folder: Path, progress: Progress) -> Path:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import hf_hub_download
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]  # it has no stubs
 
-    class Bar(tqdm):  # type: ignore[type-arg]  # only generic in its stubs
+    class Bar(tqdm):  # type: ignore[misc]  # as above
         """Tells our progress instead of drawing."""
 
-        def update(self, n: float | None = 1) -> bool | None:
-            shown = super().update(n)
+        def update(self, n: float | None = 1) -> None:
+            super().update(n)
             progress("fetching", int(self.n), int(self.total or 0))
-            return shown
 
         def display(self, *_: Any, **__: Any) -> None:
             """Draws nothing."""
@@ -113,7 +116,7 @@ class _Sentences:
                 "`jota models list` shows names."
             ) from None
         raise PullFailed(
-            f"Hugging Face cannot be reached ({type(error).__name__}). What came so far is kept: run the same "
-            "command again when the network is back. A model file at hand also does: "
+            f"Hugging Face cannot be reached ({type(error).__name__}). What came so far is kept: run the "
+            "same command again when the network is back. A model file at hand also does: "
             "`jota models pull /path/to/model.gguf`."
         ) from None

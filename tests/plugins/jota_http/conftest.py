@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from jota_core.api import (
     Code,
@@ -295,7 +296,7 @@ class Running:
     async def session_closed(self, number: int = 0, within_s: float = 2.0) -> float:
         """When a session was closed, by the loop's clock."""
         async with asyncio.timeout(within_s):
-            while self.host.opened[number].closed_at is None:
+            while len(self.host.opened) <= number or self.host.opened[number].closed_at is None:
                 await asyncio.sleep(0.005)
         closed_at = self.host.opened[number].closed_at
         assert closed_at is not None
@@ -334,7 +335,16 @@ async def door(tmp_path: Path) -> AsyncIterator[Running]:
         yield running
 
 
+OpenDoor = Callable[..., AbstractAsyncContextManager[Running]]
+
+
 @pytest.fixture
-def open_door(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Running]]:
+def open_door(tmp_path: Path) -> OpenDoor:
     """Open doors with settings of the test's own: `async with open_door(slow_s=1) as door:`."""
     return partial(running_door, tmp_path)
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """The command line runs hosts on uvloop; what touches sockets is tested there as well."""
+    both = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return both if item.path.name == "test_wire.py" else {"uvloop": uvloop.new_event_loop}

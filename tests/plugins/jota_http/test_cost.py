@@ -14,7 +14,7 @@ print((time.perf_counter() - began) * 1000, *sorted({"aiohttp", "websockets", "r
 """
 
 
-def test_import_is_light():
+def test_import_is_light() -> None:
     runs = [subprocess.check_output([sys.executable, "-c", PROGRAM], text=True).split() for _ in range(3)]
     assert all(len(run) == 1 for run in runs), runs
     assert min(float(run[0]) for run in runs) < 30

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+if TYPE_CHECKING:
+    from tests.plugins.jota_http.conftest import Running
 
-async def until(app: ClientConnection, *kinds: str) -> list[dict]:
-    frames = []
+
+async def until(app: ClientConnection, *kinds: str) -> list[dict[str, Any]]:
+    frames: list[dict[str, Any]] = []
     async with asyncio.timeout(5):
         while not frames or frames[-1]["type"] not in kinds:
             frames.append(json.loads(await app.recv()))
@@ -19,13 +24,13 @@ async def until(app: ClientConnection, *kinds: str) -> list[dict]:
 
 
 @pytest.fixture
-async def app(door):
+async def app(door: Running) -> AsyncIterator[ClientConnection]:
     async with connect(door.ws + "/api/chat/ws/ana") as app:
         await app.recv()
         yield app
 
 
-async def test_session_frame_comes_first(door):
+async def test_session_frame_comes_first(door: Running) -> None:
     async with connect(door.ws + "/api/chat/ws?user_id=eva") as app:
         session = json.loads(await app.recv())
     assert session == {
@@ -37,12 +42,12 @@ async def test_session_frame_comes_first(door):
     }
 
 
-async def test_default_user(door):
+async def test_default_user(door: Running) -> None:
     async with connect(door.ws + "/api/chat/ws") as app:
         assert json.loads(await app.recv())["user_id"] == "api_user"
 
 
-async def test_turn_has_a_beginning_and_one_end(app):
+async def test_turn_has_a_beginning_and_one_end(app: ClientConnection) -> None:
     await app.send("say a ñ")
     turn, first, second, end = await until(app, "end")
     assert turn["type"] == "turn"
@@ -54,19 +59,24 @@ async def test_turn_has_a_beginning_and_one_end(app):
     assert "id" not in end
 
 
-async def test_own_id_comes_back(app):
+async def test_own_id_comes_back(app: ClientConnection) -> None:
     await app.send(json.dumps({"type": "prompt", "id": 7, "text": "use lamp"}))
     frames = await until(app, "end")
     assert [frame["id"] for frame in frames if frame["type"] != "token"] == [7, 7, 7]
 
 
-async def test_options_reach_the_turn(door, app):
-    wishes = {"sampling": {"temperature": 0, "stop": ["."]}, "json_schema": {"type": "object"}, "use_tools": False}
+async def test_options_reach_the_turn(door: Running, app: ClientConnection) -> None:
+    wishes = {
+        "sampling": {"temperature": 0, "stop": ["."]},
+        "json_schema": {"type": "object"},
+        "use_tools": False,
+    }
     await app.send(json.dumps({"type": "prompt", "text": "say a", "options": wishes}))
     await until(app, "end")
     _, options = door.host.opened[0].prompts[0]
     assert options.sampling.temperature == 0
     assert options.sampling.stop == (".",)
+    assert options.constraint is not None
     assert options.constraint.kind == "json_schema"
     assert not options.use_tools
 
@@ -84,7 +94,9 @@ async def test_options_reach_the_turn(door, app):
         ({"type": "prompt", "text": ""}, "empty"),
     ],
 )
-async def test_bad_frames_are_refused_and_the_socket_stays(app, frame, words):
+async def test_bad_frames_are_refused_and_the_socket_stays(
+    app: ClientConnection, frame: dict[str, Any], words: str
+) -> None:
     await app.send(json.dumps(frame))
     [refused] = await until(app, "error")
     assert refused["code"] == "invalid_request"
@@ -95,13 +107,13 @@ async def test_bad_frames_are_refused_and_the_socket_stays(app, frame, words):
 
 
 @pytest.mark.parametrize("text", ["[1,2]", "5", '{"a":1}', "{broken", '{"a":' * 2000])
-async def test_other_json_is_a_prompt(door, app, text):
+async def test_other_json_is_a_prompt(door: Running, app: ClientConnection, text: str) -> None:
     await app.send(text)
     await until(app, "end")
     assert door.host.opened[0].prompts[0][0] == text
 
 
-async def test_cancel_ends_the_turn_as_aborted(app):
+async def test_cancel_ends_the_turn_as_aborted(app: ClientConnection) -> None:
     await app.send(json.dumps({"type": "prompt", "id": "mine", "text": "stay"}))
     await until(app, "turn")
     await app.send(json.dumps({"type": "cancel", "id": "mine"}))
@@ -111,7 +123,7 @@ async def test_cancel_ends_the_turn_as_aborted(app):
     assert "nothing to cancel" in (await until(app, "status"))[0]["content"]
 
 
-async def test_switching_models_keeps_the_order(door, app):
+async def test_switching_models_keeps_the_order(door: Running, app: ClientConnection) -> None:
     await app.send(json.dumps({"type": "switch_model", "model_id": "good"}))
     await app.send("say a")
     kinds = [frame["type"] for frame in await until(app, "end")]
@@ -120,15 +132,19 @@ async def test_switching_models_keeps_the_order(door, app):
     assert (await until(app, "error"))[0]["code"] == "model_not_found"
 
 
-async def test_model_in_the_address(door):
+async def test_model_in_the_address(door: Running) -> None:
     async with connect(door.ws + "/api/chat/ws/ana?model_id=good") as app:
-        assert [frame["type"] for frame in await until(app, "model_switched")] == ["session", "model_switched"]
+        assert [frame["type"] for frame in await until(app, "model_switched")] == [
+            "session",
+            "model_switched",
+        ]
 
 
-async def test_prompts_are_answered_in_order_and_busy_beyond_the_limit(app):
+async def test_prompts_are_answered_in_order_and_busy_beyond_the_limit(app: ClientConnection) -> None:
     for number in range(12):
         await app.send(json.dumps({"type": "prompt", "id": number, "text": f"say {number}"}))
-    ends, busy = [], []
+    ends: list[int] = []
+    busy: list[int] = []
     while len(ends) + len(busy) < 12:
         frame = json.loads(await app.recv())
         if frame["type"] == "end":
@@ -141,13 +157,13 @@ async def test_prompts_are_answered_in_order_and_busy_beyond_the_limit(app):
 
 
 @pytest.mark.parametrize(("query", "status"), [("conversation_id=99", 404), ("conversation_id=x", 404)])
-async def test_foreign_conversations_are_not_found(door, query, status):
+async def test_foreign_conversations_are_not_found(door: Running, query: str, status: int) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"{door.ws}/api/chat/ws/ana?{query}")
     assert refused.value.response.status_code == status
 
 
-async def test_memory_down_is_told_apart_from_a_wrong_key(door):
+async def test_memory_down_is_told_apart_from_a_wrong_key(door: Running) -> None:
     door.host.memory_is_down = True
     with pytest.raises(InvalidStatus) as refused:
         await connect(door.ws + "/api/chat/ws/ana")
@@ -156,7 +172,7 @@ async def test_memory_down_is_told_apart_from_a_wrong_key(door):
     assert refused.value.response.headers["Retry-After"] == "1"
 
 
-async def test_new_conversation_on_request(door):
+async def test_new_conversation_on_request(door: Running) -> None:
     for query, conversation in (("", 1), ("", 1), ("?new=1", 2), ("", 2), ("?conversation_id=1", 1)):
         async with connect(f"{door.ws}/api/chat/ws/ana{query}") as app:
             assert json.loads(await app.recv())["conversation_id"] == conversation

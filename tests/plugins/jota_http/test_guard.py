@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
+
+if TYPE_CHECKING:
+    from tests.plugins.jota_http.conftest import OpenDoor, Running
 
 
-async def get(door, **headers) -> aiohttp.ClientResponse:
-    async with aiohttp.ClientSession() as http, http.get(door.url + "/api/v1/models", headers=headers) as answer:
+async def get(door: Running, **headers: str) -> aiohttp.ClientResponse:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(door.url + "/api/v1/models", headers=headers) as answer,
+    ):
         return answer
 
 
@@ -26,7 +35,7 @@ async def get(door, **headers) -> aiohttp.ClientResponse:
         ("localhost:8000@evil", 403),
     ],
 )
-async def test_host_names(open_door, host, status):
+async def test_host_names(open_door: OpenDoor, host: str, status: int) -> None:
     async with open_door(allowed_hosts=["home.example.org"]) as door:
         assert (await get(door, Host=host)).status == status
 
@@ -45,7 +54,7 @@ async def test_host_names(open_door, host, status):
         ("http://[", 403),
     ],
 )
-async def test_origins(open_door, origin, status):
+async def test_origins(open_door: OpenDoor, origin: str, status: int) -> None:
     async with open_door(allowed_origins=["https://app.example.org"]) as door:
         answer = await get(door, Host="192.168.1.7:8000", Origin=origin)
         assert answer.status == status
@@ -53,15 +62,15 @@ async def test_origins(open_door, origin, status):
             assert answer.headers["Access-Control-Allow-Origin"] == origin
 
 
-async def test_websockets_of_foreign_pages_are_refused(door):
+async def test_websockets_of_foreign_pages_are_refused(door: Running) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        await connect(door.ws + "/ws/chat/ana", origin="https://evil.example.org")
+        await connect(door.ws + "/ws/chat/ana", origin=Origin("https://evil.example.org"))
     assert refused.value.response.status_code == 403
-    async with connect(door.ws + "/ws/chat/ana", origin=door.url):
+    async with connect(door.ws + "/ws/chat/ana", origin=Origin(door.url)):
         pass
 
 
-async def test_preflight(door):
+async def test_preflight(door: Running) -> None:
     async with aiohttp.ClientSession() as http:
         url, origin = door.url + "/api/v1/chat", "http://localhost:3000"
         async with http.options(url, headers={"Origin": origin}) as answer:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import pytest
 
+if TYPE_CHECKING:
+    from tests.plugins.jota_http.conftest import OpenDoor, Running
+
 
 @pytest.fixture
-async def http(door):
+async def http(door: Running) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(door.url) as http:
         yield http
 
 
-async def test_whole_answer(http):
+async def test_whole_answer(http: aiohttp.ClientSession) -> None:
     async with http.post("/api/v1/chat", json={"user_id": "ana", "text": "say a b"}) as answer:
         assert answer.status == 200
         told = await answer.json()
@@ -24,7 +30,7 @@ async def test_whole_answer(http):
     assert told["stats"]["tokens"] == 2
 
 
-async def test_user_and_model_are_passed_on(door, http):
+async def test_user_and_model_are_passed_on(door: Running, http: aiohttp.ClientSession) -> None:
     await http.post("/api/v1/chat", json={"text": "say a", "model_id": "good"})
     await http.post("/api/v1/chat", json={"text": "say a", "user_id": "ana", "new": True})
     first, second = door.host.opened
@@ -51,21 +57,23 @@ async def test_user_and_model_are_passed_on(door, http):
     ],
     ids=lambda value: str(value)[:24],
 )
-async def test_errors_have_a_status_a_code_and_a_sentence(http, body, status, code):
-    async with http.post("/api/v1/chat", data=body) as answer:
+async def test_errors_have_a_status_a_code_and_a_sentence(
+    http: aiohttp.ClientSession, body: bytes, status: int, code: Any
+) -> None:
+    async with http.post("/api/v1/chat", data=io.BytesIO(body)) as answer:
         assert answer.status == status
         told = await answer.json()
     assert (told["status"], told["code"]) == ("error", code)
     assert told["message"].endswith(".")
 
 
-async def test_retry_after_is_a_header_as_well(http):
+async def test_retry_after_is_a_header_as_well(http: aiohttp.ClientSession) -> None:
     async with http.post("/api/v1/chat", json={"text": "fail"}) as answer:
         assert answer.headers["Retry-After"] == "2"
         assert (await answer.json())["retry_after_s"] == 2.0
 
 
-async def test_first_days_shape(http):
+async def test_first_days_shape(http: aiohttp.ClientSession) -> None:
     async with http.post("/chat", json={"text": "say a"}) as answer:
         assert (await answer.json())["response"] == "a"
     async with http.post("/chat", json={"text": "fail"}) as answer:
@@ -77,7 +85,7 @@ async def test_first_days_shape(http):
 
 
 @pytest.mark.parametrize("path", ["/chat", "/api/v1/chat"])
-async def test_events(http, path):
+async def test_events(http: aiohttp.ClientSession, path: str) -> None:
     async with http.post(path, json={"text": "say a ñ", "stream": True}) as answer:
         assert answer.content_type == "text/event-stream"
         events = (await answer.text()).strip().split("\n\n")
@@ -87,7 +95,9 @@ async def test_events(http, path):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_app_that_goes_away_ends_its_turn(door, http, stream):
+async def test_app_that_goes_away_ends_its_turn(
+    door: Running, http: aiohttp.ClientSession, stream: bool
+) -> None:
     asking = asyncio.create_task(http.post("/api/v1/chat", json={"text": "stay", "stream": stream}))
     async with asyncio.timeout(2):
         while not door.host.opened or not door.host.opened[0].prompts:
@@ -100,10 +110,10 @@ async def test_app_that_goes_away_ends_its_turn(door, http, stream):
     assert await door.session_closed() - gone < 0.25
 
 
-async def test_event_reader_that_does_not_read_is_cut(open_door):
+async def test_event_reader_that_does_not_read_is_cut(open_door: OpenDoor) -> None:
     async with open_door(slow_s=0.3) as door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port, limit=1024)
-        writer.transport.pause_reading()
+        cast(asyncio.Transport, writer.transport).pause_reading()
         body = json.dumps({"text": "flood 100000", "stream": True}).encode()
         head = f"POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         writer.write(head + body)
@@ -112,7 +122,7 @@ async def test_event_reader_that_does_not_read_is_cut(open_door):
         del reader
 
 
-async def test_conversations_and_messages_of_an_owner(http):
+async def test_conversations_and_messages_of_an_owner(http: aiohttp.ClientSession) -> None:
     for user in ("ana", "ana", "eva"):
         await http.post("/api/v1/chat", json={"text": "say a", "user_id": user, "new": True})
     async with http.get("/api/v1/conversations?user_id=ana&limit=1&offset=1") as answer:
@@ -134,17 +144,23 @@ async def test_conversations_and_messages_of_an_owner(http):
         ("DELETE", "/api/v1/conversations/nothing"),
     ],
 )
-async def test_other_peoples_conversations_are_not_found(http, method, path):
+async def test_other_peoples_conversations_are_not_found(
+    http: aiohttp.ClientSession, method: str, path: str
+) -> None:
     await http.post("/api/v1/chat", json={"text": "say a", "user_id": "ana", "new": True})
     async with http.request(method, path, json={"model_id": "good", "user_id": "eva"}) as answer:
         assert answer.status == 404
 
 
-async def test_delete_and_switch_model(http):
+async def test_delete_and_switch_model(http: aiohttp.ClientSession) -> None:
     await http.post("/api/v1/chat", json={"text": "say a", "user_id": "ana", "new": True})
-    async with http.patch("/api/v1/conversations/1/model", json={"model_id": "good", "user_id": "ana"}) as answer:
+    async with http.patch(
+        "/api/v1/conversations/1/model", json={"model_id": "good", "user_id": "ana"}
+    ) as answer:
         assert await answer.json() == {"status": "success", "model_id": "good"}
-    async with http.patch("/api/v1/conversations/1/model", json={"model_id": "bad", "user_id": "ana"}) as answer:
+    async with http.patch(
+        "/api/v1/conversations/1/model", json={"model_id": "bad", "user_id": "ana"}
+    ) as answer:
         assert (answer.status, (await answer.json())["code"]) == (404, "model_not_found")
     async with http.delete("/api/v1/conversations/1?user_id=ana") as answer:
         assert answer.status == 200
@@ -152,24 +168,29 @@ async def test_delete_and_switch_model(http):
         assert (await answer.json())["conversations"] == []
 
 
-async def test_models(http):
+async def test_models(http: aiohttp.ClientSession) -> None:
     async with http.get("/api/v1/models") as answer:
         assert (await answer.json())["models"][0]["id"] == "good"
 
 
 @pytest.mark.parametrize("query", ["limit=-1", "limit=x", "offset=1e3"])
-async def test_numbers_are_checked(http, query):
+async def test_numbers_are_checked(http: aiohttp.ClientSession, query: str) -> None:
     async with http.get(f"/api/v1/conversations?{query}") as answer:
         assert answer.status == 422
 
 
-async def test_memory_down_is_503(door, http):
+async def test_memory_down_is_503(door: Running, http: aiohttp.ClientSession) -> None:
     door.host.memory_is_down = True
     async with http.get("/api/v1/conversations") as answer:
         assert (answer.status, (await answer.json())["code"]) == (503, "memory_unavailable")
 
 
-async def test_failures_nobody_foresaw_show_no_details(door, http, monkeypatch, caplog):
+async def test_failures_nobody_foresaw_show_no_details(
+    door: Running,
+    http: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     monkeypatch.setattr(door.host, "models", None)
     async with http.get("/api/v1/models?client_key=topsecret") as answer:
         told = await answer.text()

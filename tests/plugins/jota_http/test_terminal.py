@@ -7,8 +7,14 @@ import os
 import pty
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jota_core.testing import free_port
+
+if TYPE_CHECKING:
+    from tests.plugins.jota_http.conftest import OpenDoor, Running
+
 
 COMMAND = (sys.executable, "-c", "from jota_http.terminal import chat; chat()")
 
@@ -23,22 +29,22 @@ async def piped(url: str, text: str, *options: str) -> tuple[int | None, str, st
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_one_prompt_a_line(door):
+async def test_one_prompt_a_line(door: Running) -> None:
     assert await piped(door.url, "say Ho la\n\nsay a b\n") == (0, "Hola\nab\n", "")
 
 
-async def test_errors_go_to_the_other_stream_and_the_exit_code(door):
+async def test_errors_go_to_the_other_stream_and_the_exit_code(door: Running) -> None:
     assert await piped(door.url, "fail\nsay a\n") == (1, "a\n", "No backend is there.\n")
 
 
-async def test_nobody_there_is_a_sentence():
+async def test_nobody_there_is_a_sentence() -> None:
     code, out, err = await piped(f"http://127.0.0.1:{free_port()}", "")
     assert (code, out) == (1, "")
     assert "jota run" in err
     assert "Traceback" not in err
 
 
-async def test_wrong_key_is_a_sentence(open_door):
+async def test_wrong_key_is_a_sentence(open_door: OpenDoor) -> None:
     async with open_door(keys={"phone": {"key": "p" * 32}}) as door:
         code, _, err = await piped(door.url, "say a\n", "--key", "wrong")
         assert code == 1
@@ -46,7 +52,7 @@ async def test_wrong_key_is_a_sentence(open_door):
         assert await piped(door.url, "say a\n", "--key", "p" * 32) == (0, "a\n", "")
 
 
-async def test_by_hand(door, tmp_path):
+async def test_by_hand(door: Running, tmp_path: Path) -> None:
     """A person types; Ctrl-C stops an answer and the talk goes on."""
     screen, process = await at_a_terminal(tmp_path, "--url", door.url, "--user", "ana", "--plain")
     try:
@@ -117,6 +123,5 @@ async def at_a_terminal(state: object, *options: str) -> tuple[Screen, asyncio.s
 
 
 TAKE_TERMINAL = (
-    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    "from jota_http.terminal import chat\nchat()"
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\nfrom jota_http.terminal import chat\nchat()"
 )

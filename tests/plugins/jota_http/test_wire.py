@@ -6,10 +6,16 @@ import asyncio
 import base64
 import socket
 import struct
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+
+if TYPE_CHECKING:
+    from tests.plugins.jota_http.conftest import OpenDoor, Running
+
 
 HELLO = (
     b"GET /api/chat/ws/ana HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -38,6 +44,9 @@ class Bare:
             if opcode == 8:
                 return int.from_bytes(data[:2], "big")
 
+    def stop_reading(self) -> None:
+        cast(asyncio.Transport, self.writer.transport).pause_reading()
+
     async def text(self, text: bytes, first: int = 0x81) -> None:
         self.writer.write(masked(first, text))
         await self.writer.drain()
@@ -51,7 +60,7 @@ def masked(first: int, data: bytes) -> bytes:
     return bytes((first, 0x80 | 127)) + struct.pack(">Q", len(data)) + bytes(4) + data
 
 
-async def bare(door, **options) -> Bare:
+async def bare(door: Running, **options: Any) -> Bare:
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port, **options)
     writer.write(HELLO)
     assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
@@ -61,7 +70,7 @@ async def bare(door, **options) -> Bare:
 
 
 @pytest.fixture
-async def client(door):
+async def client(door: Running) -> AsyncIterator[Bare]:
     client = await bare(door)
     yield client
     client.writer.transport.abort()
@@ -85,27 +94,29 @@ async def client(door):
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, bytes) else None,
 )
-async def test_broken_frames_get_their_close_code(client, data, code):
+async def test_broken_frames_get_their_close_code(client: Bare, data: bytes, code: Any) -> None:
     client.writer.write(data)
     assert await client.close_code() == code
     async with asyncio.timeout(3):
         assert await client.reader.read() == b""
 
 
-async def test_too_large_is_told_before_the_close(client):
+async def test_too_large_is_told_before_the_close(client: Bare) -> None:
     client.writer.write(masked(0x81, b"x" * (2 << 20)))
     _, data = await client.frame()
     assert b'"too_large"' in data
 
 
-async def test_fragments_and_pings_between_them(client):
-    client.writer.write(masked(0x01, "say ñ".encode()[:5]) + masked(0x89, b"p") + masked(0x80, "say ñ".encode()[5:]))
+async def test_fragments_and_pings_between_them(client: Bare) -> None:
+    client.writer.write(
+        masked(0x01, "say ñ".encode()[:5]) + masked(0x89, b"p") + masked(0x80, "say ñ".encode()[5:])
+    )
     assert await client.frame() == (10, b"p")
     assert b'"turn"' in (await client.frame())[1]
     assert "ñ".encode() in (await client.frame())[1]
 
 
-async def test_words_sent_together_with_the_handshake_are_not_lost(door):
+async def test_words_sent_together_with_the_handshake_are_not_lost(door: Running) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.write(HELLO + masked(0x81, b"say early"))
     await reader.readuntil(b"\r\n\r\n")
@@ -116,14 +127,14 @@ async def test_words_sent_together_with_the_handshake_are_not_lost(door):
     writer.transport.abort()
 
 
-async def test_close_is_answered(client):
+async def test_close_is_answered(client: Bare) -> None:
     client.writer.write(masked(0x88, b"\x03\xe8"))
     assert await client.close_code() == 1000
     assert await client.reader.read() == b""
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-async def test_vanished_app_is_noticed_while_the_server_is_silent(door, reset):
+async def test_vanished_app_is_noticed_while_the_server_is_silent(door: Running, reset: bool) -> None:
     client = await bare(door)
     await client.text(b"stay")
     await client.frame()
@@ -136,7 +147,7 @@ async def test_vanished_app_is_noticed_while_the_server_is_silent(door, reset):
     assert await door.session_closed() - gone < 0.25
 
 
-async def test_half_closed_app_counts_as_gone(door):
+async def test_half_closed_app_counts_as_gone(door: Running) -> None:
     client = await bare(door)
     await client.text(b"stay")
     await client.frame()
@@ -145,10 +156,10 @@ async def test_half_closed_app_counts_as_gone(door):
     client.writer.transport.abort()
 
 
-async def test_client_that_does_not_read_is_cut_and_others_are_not(open_door):
+async def test_client_that_does_not_read_is_cut_and_others_are_not(open_door: OpenDoor) -> None:
     async with open_door(slow_s=0.3) as door, connect(door.ws + "/ws/chat/eva") as other:
         client = await bare(door, limit=1024)
-        client.writer.transport.pause_reading()
+        client.stop_reading()
         await client.text(b"flood 100000")
         await door.session_closed(1)
         assert door.host.opened[1].sent < 3000, "a few kernel buffers at most, not the hundred megabytes"
@@ -157,7 +168,7 @@ async def test_client_that_does_not_read_is_cut_and_others_are_not(open_door):
         client.writer.transport.abort()
 
 
-async def test_slow_client_that_reads_gets_everything(door):
+async def test_slow_client_that_reads_gets_everything(door: Running) -> None:
     async with connect(door.ws + "/ws/chat/ana", max_queue=4) as app:
         await app.send("flood 3000")
         await asyncio.sleep(0.2)
@@ -165,10 +176,10 @@ async def test_slow_client_that_reads_gets_everything(door):
             assert len(await app.recv()) == 1000
 
 
-async def test_flood_of_pings_from_a_client_that_does_not_read_is_bounded(open_door):
+async def test_flood_of_pings_from_a_client_that_does_not_read_is_bounded(open_door: OpenDoor) -> None:
     async with open_door(slow_s=0.5) as door:
         client = await bare(door, limit=1024)
-        client.writer.transport.pause_reading()
+        client.stop_reading()
         pings = masked(0x89, b"p" * 125) * 500
         try:
             async with asyncio.timeout(5):
@@ -180,7 +191,7 @@ async def test_flood_of_pings_from_a_client_that_does_not_read_is_bounded(open_d
         await door.session_closed()
 
 
-async def test_silent_client_is_pinged_and_dead_one_cut(open_door):
+async def test_silent_client_is_pinged_and_dead_one_cut(open_door: OpenDoor) -> None:
     async with open_door(heartbeat_s=1) as door:
         client = await bare(door)
         assert (await client.frame())[0] == 9
@@ -188,15 +199,17 @@ async def test_silent_client_is_pinged_and_dead_one_cut(open_door):
         client.writer.transport.abort()
 
 
-async def test_living_client_is_kept(open_door):
+async def test_living_client_is_kept(open_door: OpenDoor) -> None:
     async with open_door(heartbeat_s=1) as door, connect(door.ws + "/ws/chat/ana") as app:
         await asyncio.sleep(3.2)
         await app.send("say here")
         assert await app.recv() == "here"
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", HELLO[:60]], ids=["nothing", "half a line", "half a handshake"])
-async def test_slow_handshake_is_cut(open_door, sent):
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HT", HELLO[:60]], ids=["nothing", "half a line", "half a handshake"]
+)
+async def test_slow_handshake_is_cut(open_door: OpenDoor, sent: bytes) -> None:
     async with open_door(handshake_s=0.3) as door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
         writer.write(sent)
@@ -206,7 +219,9 @@ async def test_slow_handshake_is_cut(open_door, sent):
 
 
 @pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
-async def test_garbage_gets_400_and_hurts_nobody(door, sent, caplog):
+async def test_garbage_gets_400_and_hurts_nobody(
+    door: Running, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.write(sent + b"\r\n\r\n")
     async with asyncio.timeout(3):
@@ -215,7 +230,7 @@ async def test_garbage_gets_400_and_hurts_nobody(door, sent, caplog):
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
 
 
-async def test_too_many_connections_get_503(open_door):
+async def test_too_many_connections_get_503(open_door: OpenDoor) -> None:
     async with open_door(max_connections=2) as door:
         first, second = await bare(door), await bare(door)
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
@@ -228,7 +243,7 @@ async def test_too_many_connections_get_503(open_door):
             client.writer.transport.abort()
 
 
-async def test_stopping_tells_everyone(open_door):
+async def test_stopping_tells_everyone(open_door: OpenDoor) -> None:
     async with open_door() as door:
         app = await connect(door.ws + "/ws/chat/ana")
         door.serving.cancel()
@@ -238,7 +253,7 @@ async def test_stopping_tells_everyone(open_door):
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "server_restart")
 
 
-async def test_draining_lets_answers_end(open_door):
+async def test_draining_lets_answers_end(open_door: OpenDoor) -> None:
     async with open_door() as door:
         idle, busy = await connect(door.ws + "/ws/chat/a"), await connect(door.ws + "/ws/chat/b")
         await busy.send("stay")

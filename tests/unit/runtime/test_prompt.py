@@ -107,6 +107,6 @@ def test_volatile_lines_stand_last_and_are_repeated_as_they_were() -> None:
     draft = TurnDraft("t", 1, Principal("ana"), "hola", "Be kind.", notes=("Now: Monday",))
     first = prompt.build(draft)
     assert [m.role for m in first] == ["system", "user"]
-    assert first[-1].content == "hola\n\n[Now: Monday]"
+    assert first[-1].content == "hola\n\n(Now: Monday)"
     kept = StoredMessage("m", 1, "t", "user", "hola", NOW, note="Now: Monday")
     assert prompt.as_message(kept) == first[-1]
