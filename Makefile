@@ -7,26 +7,33 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check
+# Of all that pip says, one line for each library as it arrives; its errors pass on standard error.
+BRIEFLY := | sed -unE -e '/\.metadata/d' \
+	-e 's/^ *(Downloading|Using cached) (.*\/)?([^-]+-[^-]+)-[^ ]*( \(.*\))?/  \3\4/p' \
+	-e 's/^Installing collected packages.*/  unpacking …/p'
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Jota needs Python 3.11 or newer; none was found. Debian, Ubuntu: sudo apt install python3 python3-venv"; exit 2; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing. Debian, Ubuntu: sudo apt install python3-venv"; exit 2; }
+	@missing=; \
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing="$$missing $(PYTHON)-venv"; \
+	$(PYTHON) -c 'import ctypes, sys; sys.platform != "linux" or ctypes.CDLL("libgomp.so.1")' 2>/dev/null || missing="$$missing libgomp1"; \
+	test -z "$$missing" || { echo "Something that Jota needs is missing here. Debian, Ubuntu: sudo apt install$$missing"; exit 2; }
 	@echo "Making a virtual environment in $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing Jota and its libraries …"
-	@$(PIP) --require-hashes -r requirements.lock
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements.lock $(BRIEFLY)
+	@$(PIP) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "Installing the developers' tools …"
-	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --require-hashes -r requirements-dev.lock $(BRIEFLY)
 	@touch $@
 
 setup: $(VENV)/.dev ## Install everything, the developers' tools too
@@ -40,7 +47,7 @@ test: setup ## Run all tests (with the real model)
 
 check: setup ## Lint, types, configurations and generated pages
 	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff format --check
 	@$(BIN)/mypy jota_core plugins/jota_* tests benchmarks docs/reference.py
 	@for file in jota.yaml config/*.yaml; do JOTA_APP_KEY=only-checked $(BIN)/jota check -c $$file || exit; done
 	@$(BIN)/python -m docs.reference --check
@@ -51,10 +58,10 @@ bench: setup ## Measure speed as ratios against a bare floor
 docs: setup ## Make the reference pages from the code
 	@$(BIN)/python -m docs.reference
 
-lock: setup ## Choose library versions anew
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+lock: setup ## Write the locks after a change in pyproject.toml (UPGRADE=1: newest versions)
+	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command 'make lock' pyproject.toml requirements.in -o requirements.lock
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command 'make lock' -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the virtual environment and caches (never your data)

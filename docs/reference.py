@@ -25,6 +25,14 @@ MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
 COMMANDS = ("", "run", "check", "plugins", "doctor", "schema", "plugin new", "models", "chat")
 
 
+PLUGINS = """## `plugins:`
+
+One section for each plugin, under a name of your own. Besides the plugin's settings each takes `plugin:`
+(an installed plugin's name, or `./file.py` next to the YAML) and `required:` (whether the host refuses to
+start without it; false).
+"""
+
+
 def pages() -> dict[Path, str]:
     """Every generated file with its text."""
     plugins = _plugins()
@@ -52,9 +60,7 @@ def configuration(plugins: dict[str, type[Plugin[Any]]]) -> str:
         "`--set turns.queue_limit=4`; options win over the environment, the environment over the file.\n"
         "A value may be a reference: `{env: NAME}` or `{file: PATH}`.\n",
         *(_model(f"`{name}:`", model, (name,)) for name, model in CORE.items()),
-        "## `plugins:`\n\nOne section for each plugin, under a name of your own. Besides the plugin's settings\n"
-        "each takes `plugin:` (an installed plugin's name, or `./file.py` next to the YAML) and `required:` "
-        "(whether the host\nrefuses to start without it; false).\n",
+        PLUGINS,
         *(
             _model(f"plugin: {name}", plugin.Settings, ("plugins", "SECTION"))
             for name, plugin in plugins.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +31,7 @@ Set = Annotated[
     list[str], typer.Option("--set", help="Any setting, as in plugins.app.listen=127.0.0.1:8123.")
 ]
 Safe = Annotated[bool, typer.Option("--safe", help="Leave out plugins that do not come with Jota.")]
+Kind = Literal["tool", "backend", "transport", "memory"]
 YAML = Path("jota.yaml")
 
 
@@ -102,7 +103,7 @@ def schema() -> None:
 @plugin.command("new")
 def new(
     name: Annotated[str, typer.Argument(help="Name of the package, as in jota_kettle.")],
-    kind: Annotated[str, typer.Option("--kind", help="tool, backend, transport or memory.")] = "tool",
+    kind: Annotated[Kind, typer.Option("--kind", help="What it offers.")] = "tool",
     folder: Annotated[Path, typer.Option("--into", help="Where the package's folder is made.")] = Path(),
 ) -> None:
     """Make a plugin package with tests, ready to install."""

@@ -2,7 +2,7 @@
 
 FINE = 0
 CRASHED = 1
-"""An error of Jota's own; its details are in `crash.log`."""
+"""An error of Jota's own; its details are in `jota-crash.log`."""
 WRONG = 2
 """The configuration or the command line is wrong; every problem was printed."""
 MISSING = 3

@@ -23,7 +23,7 @@ class LlamaSettings(Settings):
     threads: int | None = Field(None, ge=1, le=512)
     """Threads for a single answer; null leaves one core to the rest of the house."""
     batch_threads: int | None = Field(None, ge=1, le=512)
-    """Threads for prompts and for several answers at once; null takes every core."""
+    """Threads for prompts and for several answers at once; null leaves one core to the rest of the house."""
     prompt_batch: int | None = Field(None, ge=1, le=4096)
     """Tokens evaluated in one step: an abort waits for at most one. null takes eight for each core."""
     cache_mb: int = Field(256, ge=0, le=65_536)

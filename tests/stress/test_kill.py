@@ -18,7 +18,8 @@ import aiohttp
 import pytest
 
 from benchmarks.process import Server, free_port, host
-from tests.stress.app import App, Heard
+
+from .app import App, Heard
 
 KILLS = int(os.environ.get("JOTA_KILLS", "12"))
 USERS = 6

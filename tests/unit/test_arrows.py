@@ -35,13 +35,23 @@ OUTSIDE = {
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Absolute module names that a file imports, wherever the line stands."""
+    """Absolute names of the modules that a file imports, wherever the line stands."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = resolved(node, file)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def resolved(node: ast.ImportFrom, file: Path) -> str:
+    """`from ..runtime import x` in a file of jota_core/hosting is jota_core.runtime."""
+    if not node.level:
+        return node.module or ""
+    parts = file.relative_to(ROOT).parts
+    package = parts[int(parts[0] == "plugins") : len(parts) - node.level]
+    return ".".join((*package, node.module) if node.module else package)
 
 
 def is_below(name: str, package: str) -> bool:

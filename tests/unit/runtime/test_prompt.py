@@ -22,6 +22,7 @@ from jota_core.api import (
     Principal,
     StoredMessage,
     TurnDraft,
+    Usage,
 )
 from jota_core.runtime import prompt
 from jota_core.runtime.conversations import LiveConversation
@@ -44,8 +45,7 @@ class WordCounter(InferenceBackend):
         return Capabilities(context_window=self.room)
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
-        for piece in ():
-            yield piece
+        yield Usage(0, 0, 0)
 
     async def models(self) -> Sequence[ModelInfo]:
         return ()
