@@ -132,5 +132,5 @@ def host(
     shutil.copytree(SITE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     wishes = {"plugins.app.listen": f"127.0.0.1:{port}", **(settings or {})}
     options = [part for key, value in wishes.items() for part in ("--set", f"{key}={value}")]
-    command = [JOTA, "run", "-c", folder / yaml, "--data", folder / "data", *options]
+    command: list[str | Path] = [JOTA, "run", "-c", folder / yaml, "--data", folder / "data", *options]
     return Server(command, port, log)

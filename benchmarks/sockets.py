@@ -1,4 +1,4 @@
-"""Raw connections that cost a client as little as can be: WebSocket and HTTP, parsed only as far as counted."""
+"""Raw connections that cost a client little: WebSocket and HTTP, parsed only as far as counted."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ def start(scale: Scale) -> Iterator[Figure]:
     yield Figure("jota check", median(checks), "s", at_most=CHECK_S, raw={"s": checks})
     seconds, megabytes = zip(*(_ready(scale.folder / str(index)) for index in range(rounds)), strict=True)
     yield Figure("Ready without a model", median(seconds), "s", at_most=READY_S, raw={"s": seconds})
-    yield Figure("Idle memory without a model", median(megabytes), "MB", at_most=IDLE_MB, raw={"MB": megabytes})
+    yield Figure(
+        "Idle memory without a model", median(megabytes), "MB", at_most=IDLE_MB, raw={"MB": megabytes}
+    )
 
 
 def _check() -> float:

@@ -19,7 +19,7 @@ def cost_us(server: Server, client: Client, expected: int, **wish: object) -> fl
     answer = client.do("ask", **wish)
     spent = server.cpu_s() - before
     if answer["tokens"] != expected or answer["failed"]:
-        raise RuntimeError(f"{answer['tokens']} of {expected} tokens came, {answer['failed']} answers failed.")
+        raise RuntimeError(f"{answer['tokens']} of {expected} tokens came; {answer['failed']} failed.")
     return spent / expected * 1e6
 
 

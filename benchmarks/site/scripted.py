@@ -29,7 +29,7 @@ def word(index: int) -> str:
 
 
 class ScriptedStream(InferenceBackend):
-    """`tokens=300 pace=30` is 300 tokens at 30 a second, the first at once; pace 0: one each pass of the loop."""
+    """`tokens=300 pace=30` is 300 tokens, 30 a second, the first at once; pace 0: one a pass of the loop."""
 
     available = True
     capabilities = Capabilities(context_window=8192)

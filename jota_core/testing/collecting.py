@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from jota_core.api import Delta, Principal, ReplyEvent, ReplySink, Sessions, TurnEnded, TurnOptions
 
-from .waiting import LIMIT_S, until
+from .waiting import LIMIT_S
 
 
 class CollectingSink(ReplySink):
@@ -15,11 +16,13 @@ class CollectingSink(ReplySink):
     def __init__(self, delay_s: float = 0.0) -> None:
         self.events: list[ReplyEvent] = []
         self.delay_s = delay_s
+        self._changed = asyncio.Event()
 
     async def send(self, event: ReplyEvent) -> None:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         self.events.append(event)
+        self._changed.set()
 
     @property
     def text(self) -> str:
@@ -33,12 +36,23 @@ class CollectingSink(ReplySink):
 
     async def end(self, turn_id: str | None = None, limit_s: float = LIMIT_S) -> TurnEnded:
         """Wait for the end of a turn (of any, without an id). Raises `AssertionError`."""
-        await until(lambda: bool(self._ended(turn_id)), f"the end of turn {turn_id or '(any)'}", limit_s)
+        await self._until(
+            lambda: bool(self._ended(turn_id)), f"the end of turn {turn_id or '(any)'}", limit_s
+        )
         return self._ended(turn_id)[0]
 
     async def until_text(self, wanted: str, limit_s: float = LIMIT_S) -> None:
         """Wait until the text so far holds `wanted`. Raises `AssertionError`."""
-        await until(lambda: wanted in self.text, f"the text {wanted!r}", limit_s)
+        await self._until(lambda: wanted in self.text, f"the text {wanted!r}", limit_s)
+
+    async def _until(self, fact: Callable[[], bool], what: str, limit_s: float) -> None:
+        try:
+            async with asyncio.timeout(limit_s):
+                while not fact():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"Waited {limit_s:g} s for {what}; it did not come.") from None
 
     def _ended(self, turn_id: str | None) -> list[TurnEnded]:
         return [end for end in self.ends if turn_id in (None, end.turn_id)]

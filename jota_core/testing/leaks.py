@@ -53,7 +53,7 @@ async def left_in_loop(before: set[Held]) -> list[str]:
     """The same for the running loop."""
     loop = asyncio.get_running_loop()
     end = time.monotonic() + PATIENCE_S
-    while (left := held_by_loop(loop) - before) and time.monotonic() < end:
+    while (left := held_by_loop(loop) - before) and time.monotonic() < end:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
     return sorted(map(str, left))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def run_host(tmp_path: Path, no_leaks: None) -> RunHost:  # noqa: ARG001 - a fixture is asked for by name
-    """Runs a real host in the test's own folder, as in `async with run_host(YAML, plugins={…}) as host`."""
+    """Real hosts in the test's own folder, for `async with`; see `running_host` for what it takes."""
     from .hosts import running_host
 
     return partial(running_host, tmp_path)

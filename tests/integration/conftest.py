@@ -19,7 +19,11 @@ import pytest
 
 from jota_core.testing import free_port
 
-ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("JOTA_") or name == "JOTA_MODEL_CACHE"}
+ENVIRON = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith("JOTA_") or name == "JOTA_MODEL_CACHE"
+}
 ECHO = """
 host: {data: ./data, drain_s: 2}
 plugins:
@@ -39,7 +43,9 @@ class Place:
     def jota(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         command = [sys.executable, "-m", "jota_core.cli", *arguments]
-        return subprocess.run(command, cwd=self.folder, env=ENVIRON, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            command, cwd=self.folder, env=ENVIRON, capture_output=True, text=True, timeout=timeout
+        )
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:

@@ -91,7 +91,9 @@ def test_a_data_folder_that_cannot_be_made_is_a_sentence(place: Place) -> None:
 
 
 def test_the_log_cannot_be_forged() -> None:
-    record = logging.LogRecord("jota", logging.INFO, "", 0, "user %s", ("a\n12:00:00 error \x1b[31mred",), None)
+    record = logging.LogRecord(
+        "jota", logging.INFO, "", 0, "user %s", ("a\n12:00:00 error \x1b[31mred",), None
+    )
     line = ConsoleFormatter().format(record)
     assert "\n" not in line
     assert "\x1b" not in line

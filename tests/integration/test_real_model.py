@@ -93,7 +93,9 @@ def test_a_killed_engine_cuts_only_running_answers_and_is_back(place: Place) -> 
             while (frame := json.loads(app.recv(60)))["type"] in ("turn", "token", "status"):
                 pass
             assert frame["type"] == "end"
-        messages = place.get(f"/api/v1/conversations/{frame['conversation_id']}/messages?user_id=user1")["messages"]
+        messages = place.get(f"/api/v1/conversations/{frame['conversation_id']}/messages?user_id=user1")[
+            "messages"
+        ]
         assert messages[1]["content"].endswith(" [INTERRUPTED]")
 
 

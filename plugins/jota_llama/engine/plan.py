@@ -43,7 +43,7 @@ def plan(path: Path, head: Head, settings: LlamaSettings) -> Plan:
         parallel=settings.parallel,
         context=context,
         threads=settings.threads or max(1, cores - 1),
-        # Threads wait for each other busily: one core too many, and a busy machine reads prompts ten times slower.
+        # Threads wait for each other busily: one too many, and a busy machine reads prompts ten times slower
         batch_threads=settings.batch_threads or max(1, cores - 1),
         prompt_batch=settings.prompt_batch or max(8 * cores, 2 * settings.parallel),
         cache_mb=settings.cache_mb,

