@@ -32,9 +32,10 @@ class EventReader:
             raise EventTooLong
         values = []
         for event in events:
-            if event.startswith(b"data: {"):
+            line = event.lstrip(b"\n")  # further blank lines between events mean nothing
+            if line.startswith(b"data: {"):
                 try:
-                    values.append(orjson.loads(event[6:]))
+                    values.append(orjson.loads(line[6:]))
                 except orjson.JSONDecodeError:
                     continue  # a broken event is dropped; the next one begins cleanly
         return values

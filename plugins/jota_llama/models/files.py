@@ -28,7 +28,7 @@ def check(path: Path, sha256: str | None, progress: Progress) -> None:
     if found != sha256:
         raise PullFailed(
             f"{path.name} is not the file it should be: its SHA-256 is {found[:16]}…, not {sha256[:16]}…. "
-            "It was thrown away; try again, and if it happens again, do not trust the source."
+            "It is not used; try again, and if it happens again, do not trust the source."
         )
 
 

@@ -15,9 +15,7 @@ def pull(wanted: str, library: Library, progress: Progress) -> Installed:
     """Fetch `NAME`, `OWNER/NAME[:FILE]` or a `.gguf` path into the library. Raises `PullFailed`."""
     try:
         path = _pull(wanted, library, progress)
-        read_head(path)
-    except BrokenModel as error:
-        raise PullFailed(str(error)) from None
+        _whole(path)
     except OSError as error:
         raise PullFailed(
             f"The model cannot be stored in {library.folder}: {error.strerror or error}."
@@ -25,6 +23,15 @@ def pull(wanted: str, library: Library, progress: Progress) -> Installed:
     found = library.find(path.name)
     assert found is not None
     return found
+
+
+def _whole(path: Path) -> None:
+    """Raises `PullFailed` when a file that came is no model; it does not stay in the library."""
+    try:
+        read_head(path)
+    except BrokenModel as error:
+        path.unlink()
+        raise PullFailed(str(error)) from None
 
 
 def _pull(wanted: str, library: Library, progress: Progress) -> Path:
@@ -73,7 +80,10 @@ def _from_source(model: CatalogueModel, source: Source, target: Path, progress: 
 def _from_path(path: Path, library: Library, progress: Progress) -> Path:
     if not path.is_file():
         raise PullFailed(f"There is no file {path}.")
-    read_head(path)
+    try:
+        read_head(path)
+    except BrokenModel as error:
+        raise PullFailed(str(error)) from None
     target = library.folder / path.name
     known = named(path.name)
     if known:
