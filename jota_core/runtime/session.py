@@ -80,12 +80,12 @@ class LiveSession(Session):
             raise Refused(Code.SERVER_RESTART, "This session is closing; connect again.", retry_after_s=2.0)
         if not text.strip():
             raise Refused(Code.INVALID_REQUEST, "The message is empty. Send some text.")
-        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        size = _bytes(text)
+        if size is None or "\0" in text:
             raise Refused(
                 Code.INVALID_REQUEST,
                 "The message holds characters that no text may hold (NUL or half a pair).",
             )
-        size = len(text.encode())
         if size > limits.max_text_bytes:
             raise Refused(
                 Code.TOO_LARGE, f"The message has {size} bytes; {limits.max_text_bytes} are the most."
@@ -149,6 +149,14 @@ class LiveSession(Session):
         if self._worker and self._worker is not asyncio.current_task():
             await asyncio.wait({self._worker}, timeout=self._hub.parts.limits.store_timeout_s + 1)
         self._hub.detach(self)
+
+
+def _bytes(text: str) -> int | None:
+    """Its size as UTF-8; None when half a surrogate pair makes it no text."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return None
 
 
 def _refusal(turn_id: str, error: JotaError) -> TurnEnded:
