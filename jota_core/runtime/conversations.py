@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 from jota_core.api import Conversation
 
@@ -22,22 +23,21 @@ class LiveConversation:
 
 
 class LiveConversations:
-    """Finds the live conversation for an id; the least used are forgotten beyond `size`."""
+    """Finds the live conversation for an id: one in use is always the same one."""
 
-    def __init__(self, size: int = 4096) -> None:
-        self._size = size
-        self._live: OrderedDict[int, LiveConversation] = OrderedDict()
+    def __init__(self, recent: int = 4096) -> None:
+        self._most = recent
+        self._live: WeakValueDictionary[int, LiveConversation] = WeakValueDictionary()
+        self._recent: OrderedDict[int, LiveConversation] = OrderedDict()
+        """Those used last are remembered when nobody holds them, for the next request of a REST client."""
 
     def attach(self, conversation: Conversation) -> LiveConversation:
-        """The shared object for a stored conversation."""
+        """The shared object for a stored conversation; whoever uses it holds it."""
         live = self._live.get(conversation.id)
         if live is None or live.owner != conversation.owner:
             live = self._live[conversation.id] = LiveConversation(conversation)
-        self._live.move_to_end(conversation.id)
-        self._shrink()
+        self._recent[conversation.id] = live
+        self._recent.move_to_end(conversation.id)
+        if len(self._recent) > self._most:
+            self._recent.popitem(last=False)
         return live
-
-    def _shrink(self) -> None:
-        idle = len(self._live) - self._size
-        for key in [key for key, live in self._live.items() if not live.turn_lock.locked()][: max(idle, 0)]:
-            del self._live[key]
