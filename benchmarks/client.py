@@ -9,6 +9,7 @@ import asyncio
 import json
 import random
 import resource
+import socket
 import subprocess
 import sys
 from functools import partial
@@ -25,6 +26,8 @@ AT_ONCE = 256
 """Handshakes under way together."""
 PER_ADDRESS = 5000
 """Connections from one source address; there are 28,000 ports at most."""
+IP_BIND_ADDRESS_NO_PORT = 24
+"""From Linux's `in.h`; the module `socket` has no name for it before Python 3.12."""
 PATH = "/api/v1/ws/chat/{user}?frames=json&new=1"
 
 
@@ -33,6 +36,19 @@ def request(method: str, path: str, body: str) -> bytes:
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-client-key: {KEY}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return (head + body).encode()
+
+
+async def connected(port: int, index: int) -> socket.socket:
+    """A connection from one of many source addresses.
+
+    The kernel picks the port when it connects: picking it in `bind` gets slow once thousands were used.
+    """
+    made = socket.socket()
+    made.setblocking(False)
+    made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    made.bind((f"127.0.0.{1 + index // PER_ADDRESS}", 0))
+    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
+    return made
 
 
 class Apps:
@@ -49,12 +65,11 @@ class Apps:
         async def one(index: int) -> WebSocket:
             async with gate:
                 where = path.format(user=f"user{len(self._sockets) + index}")
-                source = (f"127.0.0.{1 + index // PER_ADDRESS}", 0)
-                _, socket = await asyncio.get_running_loop().create_connection(
-                    lambda: WebSocket(self._tally, where, KEY), "127.0.0.1", port, local_addr=source
+                _, app = await asyncio.get_running_loop().create_connection(
+                    lambda: WebSocket(self._tally, where, KEY), sock=await connected(port, index)
                 )
-                await socket.opened
-                return socket
+                await app.opened
+                return app
 
         self._sockets += await asyncio.gather(*(one(index) for index in range(count)))
         return {"open": len(self._sockets), "seconds": perf_counter() - began}
@@ -66,16 +81,16 @@ class Apps:
         tally, frame = Tally(), text_frame(prompt)
         chance = random.Random(4711)
 
-        async def one(socket: WebSocket) -> None:
-            socket.count_in(tally)
+        async def one(app: WebSocket) -> None:
+            app.count_in(tally)
             await asyncio.sleep(chance.random() * stagger_s)
             for _ in range(rounds):
-                await socket.ask(frame)
+                await app.ask(frame)
                 if pause_s:
                     await asyncio.sleep(chance.random() * pause_s)
 
         began = perf_counter()
-        await asyncio.gather(*(one(socket) for socket in self._sockets))
+        await asyncio.gather(*(one(app) for app in self._sockets))
         return {
             "tokens": tally.tokens, "ended": tally.ended, "failed": tally.failed,
             "seconds": perf_counter() - began, "waits_ms": [round(wait * 1000, 3) for wait in tally.waits],
@@ -96,8 +111,8 @@ class Apps:
 
     async def close(self) -> dict[str, Any]:
         """Hang up."""
-        for socket in self._sockets:
-            socket.transport.abort()
+        for app in self._sockets:
+            app.transport.abort()
         lost, self._sockets = len(self._sockets), []
         await asyncio.sleep(0.2)
         return {"closed": lost}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -15,9 +16,14 @@ from .lending import Lending
 from .statement import Sql
 
 T = TypeVar("T")
+Query = tuple[Callable[[Sql], Any], "asyncio.Future[Any]"]
 
 BUSY_S = 2.0
 """How long a statement waits for another program that holds the file."""
+TOGETHER = 32
+"""Queries of one way to a thread and back, at most."""
+WAITING = 4096
+"""Queries that wait; who brings one more waits before it is taken."""
 PRAGMAS = (
     "journal_mode = wal",
     "synchronous = full",  # a commit returns when it is on the disk
@@ -67,31 +73,75 @@ class Connection:
 
 
 class Readers:
-    """A few read-only connections, handed out in turn; what is committed is visible to them."""
+    """A few read-only connections; what is committed is visible to them.
+
+    Each takes whatever waits in one go: on a busy loop the way to a thread and back costs far more than
+    a small query.
+    """
 
     def __init__(self) -> None:
-        self._free: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
+        self._jobs: asyncio.Queue[Query | None] = asyncio.Queue(WAITING)
         self._all: list[Connection] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, path: Path, count: int) -> None:
         """Connect `count` times. Raises `sqlite3.Error`."""
-        for _ in range(count):
+        for number in range(count):
             connection = await Connection.opened(path, read_only=True)
             self._all.append(connection)
-            self._free.put_nowait(connection)
+            self._tasks.append(asyncio.create_task(self._serve(connection), name=f"jota_db reader {number}"))
 
     async def run(self, work: Callable[[Sql], T]) -> T:
-        """Run `work` on the first connection that is free."""
-        connection = await self._free.get()
-        try:
-            return await connection.run(work)
-        finally:
-            self._free.put_nowait(connection)
+        """What `work` finds. Raises what it raises; waits while too many others do."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        await self._jobs.put((work, answer))
+        return await answer
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection after the work that waits."""
+        for _ in self._tasks:
+            await self._jobs.put(None)
+        for task in self._tasks:
+            await task
         for connection in self._all:
             await connection.close()
+
+    async def _serve(self, connection: Connection) -> None:
+        while (first := await self._jobs.get()) is not None:
+            jobs = [first]
+            while len(jobs) < TOGETHER and not self._jobs.empty():
+                job = self._jobs.get_nowait()
+                if job is None:
+                    self._jobs.put_nowait(None)  # read again when these are done
+                    break
+                jobs.append(job)
+            await _answer(connection, [job for job in jobs if not job[1].done()])
+
+
+async def _answer(connection: Connection, jobs: list[Query]) -> None:
+    try:
+        found = await connection.run(partial(_each, [work for work, _ in jobs]))
+    except Exception as error:  # noqa: BLE001 - the connection is gone: everybody is told
+        found = [error] * len(jobs)
+    for (_, answer), result in zip(jobs, found, strict=True):
+        if answer.done():
+            continue  # given up meanwhile
+        if isinstance(result, Exception):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+
+def _each(works: list[Callable[[Sql], Any]], sql: Sql) -> list[Any]:
+    """What each finds, or the exception that it raises. Runs in the connection's thread."""
+    return [_found(work, sql) for work in works]
+
+
+def _found(work: Callable[[Sql], Any], sql: Sql) -> Any:
+    try:
+        return work(sql)
+    except Exception as error:  # noqa: BLE001 - handed to its own caller
+        return error
 
 
 def _prepare_writer(sql: Sql) -> None:
