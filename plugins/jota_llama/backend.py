@@ -1,46 +1,25 @@
-"""The inference backend: keeps one model loaded, changes it on request, and restarts it when it dies."""
+"""The inference backend: what turns ask of the engine, and what it says of itself."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from time import monotonic
-from typing import TYPE_CHECKING
 
 from jota_core.api import (
-    BackendError,
     Capabilities,
-    Code,
     GenerateRequest,
     Health,
     InferenceBackend,
     ModelInfo,
-    NotReady,
     Piece,
     PluginContext,
 )
 
+from .keeper import EngineKeeper
 from .models.catalogue import STARTER, better_model_advice, named
-from .models.gguf import BrokenModel, read_head
-from .models.library import CURRENT, Installed, Library, UnknownModel, missing
+from .models.library import Installed
 from .settings import LlamaSettings
-
-if TYPE_CHECKING:
-    from .engine.engine import Engine
-
-SETUP_S = 20.0
-"""`jota_setup` waits so long for a model; a bigger one goes on loading behind it."""
-LOAD_S = 300.0
-FINISH_S = 30.0
-"""Running answers may finish for so long before a change of model cuts them."""
-LOOK_S = 1.0
-"""Between two looks whether another model was chosen."""
-STEADY_S = 10.0
-"""An engine that lived longer is restarted at once, others with growing pauses."""
-LONGEST_PAUSE_S = 60.0
-LOADING = "The model is still being loaded."
 
 
 class LlamaBackend(InferenceBackend):
@@ -48,234 +27,62 @@ class LlamaBackend(InferenceBackend):
 
     def __init__(self, settings: LlamaSettings) -> None:
         self._settings = settings
-        self._engine: Engine | None = None
-        self._context: PluginContext | None = None
-        self._library: Library | None = None
-        self._wanted = ""
-        self._chosen = ""
-        self._asleep = False
-        self._trouble = "The engine has not been started yet."
-        self._lock = asyncio.Lock()
-        self._wake = asyncio.Event()
-        self._changing = False
+        self._keeper = EngineKeeper(settings)
 
     @property
     def available(self) -> bool:
-        return self._asleep or (self._engine is not None and self._engine.ready and not self._changing)
+        return self._keeper.available
 
     @property
     def capabilities(self) -> Capabilities:
-        if self._engine is not None:
-            return self._engine.capabilities
+        if self._keeper.engine is not None:
+            return self._keeper.engine.capabilities
         return Capabilities(self._settings.context, grammar=True, json_schema=True)
 
     async def open(self, context: PluginContext) -> None:
         """Load the model and keep it up from now on. Raises `NotReady`."""
-        self._context, self._library = context, Library(context.data_dir)
-        context.on_close(self._close)
-        self._wanted, self._chosen = self._settings.model, self._library.current()
-        async with self._lock:
-            await self._start(SETUP_S)
-        context.spawn("engine", self._keep)
+        await self._keeper.open(context)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
-        engine = await self._engine_for(request.model)
+        engine = await self._keeper.engine_for(request.model)
         async with aclosing(engine.generate(request)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def models(self) -> Sequence[ModelInfo]:
-        if self._library is None:
+        if self._keeper.library is None:
             return []
-        found = {model.path: model for model in await asyncio.to_thread(self._library.installed)}
-        loaded = self._engine.model if self._engine is not None and not self._asleep else None
+        found = {model.path: model for model in await asyncio.to_thread(self._keeper.library.installed)}
+        loaded = self._keeper.loaded
         if loaded is not None:
             found.setdefault(loaded.path, loaded)
         return [self._info(model, loaded) for model in found.values()]
 
     async def load(self, model_id: str) -> None:
-        model = self._library.find(model_id) if self._library else None
-        if model is None:
-            raise BackendError(Code.MODEL_NOT_FOUND, missing(model_id))
-        async with self._lock:
-            engine = self._engine
-            if engine is not None and engine.ready and engine.model == model:
-                return
-            try:
-                await self._change(str(model.path))
-            except NotReady as error:
-                raise BackendError(Code.BACKEND_UNAVAILABLE, str(error), retry_after_s=5.0) from None
+        await self._keeper.load(model_id)
 
     async def unload(self, model_id: str) -> None:
-        async with self._lock:
-            engine = self._engine
-            if engine is None or self._asleep or model_id != engine.model.name:
-                raise BackendError(Code.MODEL_NOT_FOUND, f"The model {model_id!r} is not loaded.")
-            await self._stop()
-            self._asleep = True
+        await self._keeper.unload(model_id)
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return await (await self._engine_for(None)).count_tokens(texts)
+        return await (await self._keeper.engine_for(None)).count_tokens(texts)
 
     def health(self) -> Health:
         """What is loaded, or why nothing is."""
-        engine = self._engine
+        engine = self._keeper.engine
         hint = better_model_advice() if engine is not None and engine.model.name == STARTER else ""
-        if self._asleep:
+        if self._keeper.asleep:
             return Health(ok=True, detail="No model is loaded; the next turn loads it.", hint=hint)
         if engine is None or not self.available:
-            return Health(ok=False, detail=self._trouble, hint=hint)
+            return Health(ok=False, detail=self._keeper.trouble, hint=hint)
         detail = (
             f"{engine.model.name}, {engine.plan.parallel} answers at once, {engine.plan.context} tokens each."
         )
         return Health(ok=True, detail=detail, hint=hint)
 
-    async def _engine_for(self, model_id: str | None) -> Engine:
-        engine = self._engine
-        if model_id and not (engine is not None and engine.model.name == model_id):
-            await self.load(model_id)
-        elif self._asleep:
-            await self._awake()
-        engine = self._engine
-        if engine is None or not engine.ready or self._changing:
-            raise BackendError(Code.BACKEND_UNAVAILABLE, self._trouble, retry_after_s=2.0)
-        return engine
-
-    async def _awake(self) -> None:
-        async with self._lock:
-            if self._asleep:
-                try:
-                    await self._start(LOAD_S)
-                except NotReady as error:
-                    raise BackendError(Code.BACKEND_UNAVAILABLE, str(error), retry_after_s=5.0) from None
-
-    async def _change(self, wanted: str) -> None:
-        """Another model in place of this one, after running answers; the old one again if it does not load.
-
-        Raises `NotReady`.
-        """
-        previous, self._wanted = self._wanted, wanted
-        if self._engine is not None:
-            previous = str(self._engine.model.path)
-        self._changing, self._trouble = True, "Another model is being loaded."
-        try:
-            if self._engine is not None:
-                await self._finish(self._engine)
-            await self._start(LOAD_S)
-        except NotReady:
-            self._wanted = previous
-            self._wake.set()
-            raise
-        finally:
-            self._changing = False
-
-    async def _finish(self, engine: Engine) -> None:
-        try:
-            await asyncio.wait_for(engine.idle.wait(), FINISH_S)
-        except TimeoutError:
-            pass  # who still reads is told that the engine stopped
-
-    async def _start(self, limit_s: float) -> None:
-        """Load the wanted model in a new engine. Raises `NotReady`."""
-        assert self._library is not None
-        assert self._context is not None
-        await self._stop()
-        self._trouble = LOADING
-        try:
-            self._engine = await asyncio.to_thread(self._planned, self._library)
-            await self._engine.start(self._context.data_dir, self._context.section, self._wake.set)
-            await self._engine.until_ready(limit_s)
-        except NotReady as error:
-            self._trouble = str(error)
-            raise
-        self._asleep = False
-
-    def _planned(self, library: Library) -> Engine:
-        """Everything that reads files, outside of the loop. The HTTP client's import takes a while, too."""
-        from .engine.engine import Engine
-        from .engine.plan import plan
-
-        try:
-            model = library.resolve(self._wanted)
-            made = plan(model.path, read_head(model.path), self._settings)
-        except (UnknownModel, BrokenModel) as error:
-            raise NotReady(str(error)) from None
-        except OSError as error:
-            raise NotReady(f"The model {self._wanted} cannot be read: {error}.") from None
-        return Engine(model, made, waiting=self._settings.waiting, thinking=self._settings.thinking)
-
-    async def _stop(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.stop()
-
-    async def _close(self) -> None:
-        self._trouble = "The engine was stopped."
-        self._asleep = False
-        await self._stop()
-
-    async def _keep(self) -> None:
-        """Bring the engine back when it is gone, and follow `jota models use`."""
-        pause, since = 0.5, monotonic()
-        while True:
-            await self._look()
-            if self._settings.model == CURRENT:
-                await self._follow()
-            if self._is_well():
-                continue
-            if monotonic() - since < STEADY_S:
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-            else:
-                pause = 0.5
-            since = monotonic()
-            await self._restart()
-
-    async def _look(self) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), LOOK_S)
-        except TimeoutError:
-            pass  # time to look whether another model was chosen
-        self._wake.clear()
-
-    async def _follow(self) -> None:
-        """Change over when `jota models use` has chosen another model."""
-        assert self._library is not None
-        assert self._context is not None
-        chosen = self._library.current()
-        model = self._library.find(chosen) if chosen != self._chosen else None
-        if model is None:
-            return
-        self._chosen = chosen
-        try:
-            async with self._lock:
-                await self._change(str(model.path))
-        except NotReady as error:
-            self._context.log.warning("%s was chosen, and cannot be used. %s", chosen, error)
-
-    def _is_well(self) -> bool:
-        engine = self._engine
-        return self._asleep or (engine is not None and not engine.gone)
-
-    async def _restart(self) -> None:
-        assert self._context is not None
-        log = self._context.log
-        async with self._lock:
-            if self._is_well():
-                return
-            engine = self._engine
-            if engine is not None and engine.process is not None:
-                log.warning("The engine ended (%s); it is being started again.", engine.process.reason())
-            try:
-                await self._start(LOAD_S)
-            except NotReady as error:
-                log.warning("%s", error)
-            else:
-                log.info("The engine is up again.")
-
     def _info(self, model: Installed, loaded: Installed | None) -> ModelInfo:
         known = named(model.name)
-        here = model == loaded and self._engine is not None
+        here = model == loaded
         return ModelInfo(
             id=model.name,
             name=known.title if known else model.name,

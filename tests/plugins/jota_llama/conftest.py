@@ -81,8 +81,8 @@ def text_of(pieces: list[Piece]) -> str:
 
 
 def engine_of(backend: LlamaBackend) -> Engine:
-    assert backend._engine is not None
-    return backend._engine
+    assert backend._keeper.engine is not None
+    return backend._keeper.engine
 
 
 def kill(engine: Engine) -> None:
