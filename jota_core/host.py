@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from jota_core.api import HealthReport, InferenceBackend, SectionReport, State
+from jota_core.api import HealthReport, SectionReport, State
 from jota_core.config import Config, HostSettings
 from jota_core.hosting import Offer, Pace, Services, Supervisor
-from jota_core.runtime import Assistant, Bus, Parts, SessionHub, Toolbox
+from jota_core.runtime import Assistant, Bus, Parts, Routing, SessionHub, Toolbox
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Host:
         prompt = assistant.system_prompt.replace("{name}", assistant.name)
         return Parts(
             memories=_named(dispatcher.offers.memories),
-            backends=_routed(_named(dispatcher.offers.backends), config.routing.inference),
+            routing=Routing(_named(dispatcher.offers.backends), _pools(config.routing.inference)),
             tools=Toolbox([offer.object for offer in dispatcher.offers.tools]),
             hooks=dispatcher,
             bus=self.bus,
@@ -93,9 +93,9 @@ def _named(offers: Sequence[Offer[T]]) -> dict[str, T]:
     return named
 
 
-def _routed(backends: dict[str, InferenceBackend], order: Sequence[str]) -> dict[str, InferenceBackend]:
-    """Backends in the order of `routing:`, which also leaves out whom it does not name."""
-    return {name: backends[name] for name in order if name in backends} if order else backends
+def _pools(routing: Sequence[str | Sequence[str]]) -> list[Sequence[str]]:
+    """`routing:` as pools; a single name is a pool of one."""
+    return [[each] if isinstance(each, str) else each for each in routing]
 
 
 async def serve(

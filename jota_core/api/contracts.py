@@ -88,6 +88,11 @@ class Sessions(ABC):
     def memory(self) -> MemoryStore:
         """The memory in use. Raises `MemoryStoreError` while there is none."""
 
+    @property
+    @abstractmethod
+    def inference(self) -> InferenceBackend:
+        """All inference of this host as one backend, for doors that offer it to other machines."""
+
     @abstractmethod
     async def models(self) -> Sequence[ModelInfo]:
         """Models of every available inference backend; ids are unique, first backend wins."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,7 +100,15 @@ def check_routing(document: Tree) -> None:
     routing, raw = document.value.get("routing"), document.value.get("plugins")
     names = routing.get("inference") if isinstance(routing, dict) else None
     known = list(raw) if isinstance(raw, dict) else []
-    for index, name in enumerate(names if isinstance(names, list) else ()):
-        if isinstance(name, str) and name not in known:
-            sentence = f"there is no section named {name!r}{nearest(name, known)}"
-            document.blame(("routing", "inference", index), sentence)
+    for path, name in _names(("routing", "inference"), names):
+        if name not in known:
+            document.blame(path, f"there is no section named {name!r}{nearest(name, known)}")
+
+
+def _names(path: Path_, value: object) -> Iterator[tuple[Path_, str]]:
+    """Every name in a list of names and lists of names, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _names((*path, index), each)

@@ -82,5 +82,6 @@ class TurnSettings(Settings):
 class RoutingSettings(Settings):
     """Who does what."""
 
-    inference: tuple[str, ...] = ()
-    """Sections that generate, in order of preference; empty means all, in the order of the file."""
+    inference: tuple[str | tuple[str, ...], ...] = ()
+    """Sections that generate, in order of preference; empty means all, in the order of the file. A list
+    in the list is a pool, whose members share the work."""

@@ -2,7 +2,8 @@
 
 from .bus import Bus
 from .parts import Assistant, Hooks, Limits, Parts
+from .routing import Routing
 from .sessions import SessionHub
 from .tools import Toolbox
 
-__all__ = ["Assistant", "Bus", "Hooks", "Limits", "Parts", "SessionHub", "Toolbox"]
+__all__ = ["Assistant", "Bus", "Hooks", "Limits", "Parts", "Routing", "SessionHub", "Toolbox"]

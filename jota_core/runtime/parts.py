@@ -20,6 +20,7 @@ from jota_core.api import (
 )
 
 from .bus import Bus
+from .routing import Routing
 from .tools import Toolbox
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class Parts:
     """Everything that a turn needs, by section name and in the order of routing."""
 
     memories: Mapping[str, MemoryStore]
-    backends: Mapping[str, InferenceBackend]
+    routing: Routing
     tools: Toolbox
     hooks: Hooks
     bus: Bus
@@ -87,8 +88,8 @@ class Parts:
         )
 
     async def choose_backend(self, draft: TurnDraft) -> tuple[str, InferenceBackend]:
-        """The backend for a turn: the hooks' choice, else the first available in order of `routing:`."""
-        candidates = [name for name, backend in self.backends.items() if backend.available]
+        """The backend for a turn: the hooks' choice, else what `routing:` says."""
+        candidates = self.routing.available()
         if not candidates:
             raise BackendError(
                 Code.BACKEND_UNAVAILABLE,
@@ -96,8 +97,8 @@ class Parts:
                 retry_after_s=2.0,
             )
         chosen = await self.hooks.choose_backend(draft, candidates)
-        name = chosen if chosen in candidates else candidates[0]
-        return name, self.backends[name]
+        name = chosen if chosen in candidates else self.routing.choose(str(draft.conversation_id), candidates)
+        return name, self.routing.backends[name]
 
     async def stored(self, work: Awaitable[T]) -> T:
         """What the memory answers, within its time limit. Raises `MemoryStoreError`."""

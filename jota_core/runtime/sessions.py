@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from jota_core.api import (
     Code,
     Credentials,
+    InferenceBackend,
     JotaError,
     MemoryStore,
     ModelInfo,
@@ -25,6 +26,7 @@ from jota_core.api import (
 
 from .checkpoints import Checkpoints
 from .conversations import LiveConversation, LiveConversations
+from .inference import HostInference
 from .models import Models
 from .parts import Parts
 from .session import LiveSession
@@ -46,13 +48,18 @@ class SessionHub(Sessions):
         self.running: set[Turn] = set()
         self.draining = False
         self._live = LiveConversations()
-        self._models = Models(parts.backends)
+        self._models = Models(parts.routing.backends)
+        self._inference = HostInference(parts.routing, self._models)
         self._open: set[LiveSession] = set()
         self._checkpoints = Checkpoints(self.running, parts.limits)
 
     @property
     def memory(self) -> MemoryStore:
         return self.parts.memory
+
+    @property
+    def inference(self) -> InferenceBackend:
+        return self._inference
 
     @property
     def count(self) -> int:

@@ -96,11 +96,17 @@ class Turn:
         await self._reply.send(TurnBegan(self.id, live.id, self.record.user_message_id))
         draft = self._draft(live)
         self.answer.backend, backend = await self._parts.choose_backend(draft)
+        await self._tell_of_fallback(self.answer.backend)
         draft = replace(draft, history=await self._history(draft, live, backend))
         draft = await self._parts.hooks.prepare_turn(draft)
         self._note = "\n".join(draft.notes)
-        async with self._cutter:
-            await self._rounds(backend, self._request(draft, live))
+        with self._parts.routing.running(self.answer.backend, str(live.id)):
+            async with self._cutter:
+                await self._rounds(backend, self._request(draft, live))
+
+    async def _tell_of_fallback(self, name: str) -> None:
+        if usual := self._parts.routing.stands_in_for(name):
+            await self._reply.send(Status(self.id, f"{name} answers, because {usual} is not available."))
 
     def _draft(self, live: LiveConversation) -> TurnDraft:
         assistant = self._parts.assistant

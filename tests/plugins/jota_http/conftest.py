@@ -25,6 +25,7 @@ from jota_core.api import (
     Event,
     HealthReport,
     HttpRoute,
+    InferenceBackend,
     MemoryStore,
     MemoryStoreError,
     ModelInfo,
@@ -229,6 +230,10 @@ class ScriptedHost(Sessions):
         if self.memory_is_down:
             raise MemoryStoreError(Code.MEMORY_UNAVAILABLE, "Memory is not there; try again.", 1.0)
         return self.library
+
+    @property
+    def inference(self) -> InferenceBackend:
+        raise NotImplementedError("This door offers no inference.")
 
     async def models(self) -> Sequence[ModelInfo]:
         return [ModelInfo("good", "A good model", loaded=True, context_window=4096)]

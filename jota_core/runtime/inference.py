@@ -1,0 +1,60 @@
+"""The inference of this host as one backend, for doors that offer it to others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from jota_core.api import (
+    BackendError,
+    Capabilities,
+    Code,
+    GenerateRequest,
+    InferenceBackend,
+    ModelInfo,
+    Piece,
+)
+
+from .cutter import closing
+from .models import Models
+from .routing import Routing
+
+NOBODY = "No language model is available now. Try again in a moment."
+
+
+class HostInference(InferenceBackend):
+    """Passes on to whoever `routing:` chooses; a generation ends where it began."""
+
+    def __init__(self, routing: Routing, models: Models) -> None:
+        self._routing = routing
+        self._models = models
+
+    @property
+    def available(self) -> bool:
+        return bool(self._routing.available())
+
+    @property
+    def capabilities(self) -> Capabilities:
+        names = self._routing.available() or list(self._routing.backends)
+        return self._routing.backends[names[0]].capabilities if names else Capabilities(0)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
+        name = self._routing.choose(request.conversation, self._available())
+        with self._routing.running(name, request.conversation):
+            async with closing(self._routing.backends[name].generate(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def models(self) -> Sequence[ModelInfo]:
+        return await self._models.all()
+
+    async def load(self, model_id: str) -> None:
+        await self._models.load(model_id)
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return await self._routing.backends[self._available()[0]].count_tokens(texts)
+
+    def _available(self) -> list[str]:
+        names = self._routing.available()
+        if not names:
+            raise BackendError(Code.BACKEND_UNAVAILABLE, NOBODY, retry_after_s=2.0)
+        return names
