@@ -1,0 +1,1 @@
+"""The Inference Center: this host as one (a door)."""

@@ -1,0 +1,163 @@
+"""One session of a client: its context, its queue, and the generation that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import orjson
+
+from jota_core.api import BackendError, Delta, InferenceBackend, Piece, TaskOwner, ToolCall, Usage
+
+from ..wire import wire_code
+from .asking import ContextMessage, Infer, request_of
+
+Send = Callable[..., Awaitable[None]]
+END_S = 2.0
+QUEUE = 16
+"""Prompts that may wait in one session."""
+
+
+class TooMany(Exception):
+    """The session's queue is full."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What `metrics` tells of all sessions of a center."""
+
+    active: int = 0
+    last_tps: float = 0.0
+    last_ttft_ms: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class Timing:
+    """When one generation began and spoke."""
+
+    began: float = field(default_factory=monotonic)
+    first: float | None = None
+    tokens: int = 0
+
+    def stats(self, usage: Usage | None) -> dict[str, Any]:
+        """`stats` of an `end`; the members from `prompt_tokens` on are ours."""
+        now = monotonic()
+        first = self.first or now
+        tokens = usage.completion_tokens if usage else self.tokens
+        told: dict[str, Any] = {
+            "ttft_ms": round((first - self.began) * 1000),
+            "total_ms": round((now - self.began) * 1000),
+            "tokens": tokens,
+            "tps": round(tokens / max(now - first, 1e-3), 2),
+        }
+        if usage:
+            told |= {"prompt_tokens": usage.prompt_tokens, "cached_tokens": usage.cached_tokens}
+            told |= {"finish": usage.finish}
+        return told
+
+
+class CenterSession:
+    """Prompts are answered one after the other; each ends in exactly one `end` or `error`."""
+
+    def __init__(self, session_id: str, inference: InferenceBackend, send: Send, totals: Totals) -> None:
+        self.id = session_id
+        self.context: list[ContextMessage] = []
+        self._inference = inference
+        self._send = send
+        self._totals = totals
+        self._queue: deque[tuple[Infer, list[ContextMessage]]] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._new = asyncio.Event()
+
+    def start(self, tasks: TaskOwner) -> None:
+        """Begin to answer; `end` stops."""
+        self._task = tasks.start(self.id, self._run())
+
+    async def end(self) -> None:
+        """Abort everything and stop."""
+        await self.abort()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=END_S)
+
+    def submit(self, infer: Infer) -> None:
+        """Queue a prompt with the context as it is now. Raises `TooMany`."""
+        if len(self._queue) >= QUEUE:
+            raise TooMany
+        self._queue.append((infer, self.context))
+        self._new.set()
+
+    async def abort(self) -> None:
+        """End what runs and what waits; each is told by an `end` of its own."""
+        waiting, self._queue = list(self._queue), deque()
+        if self._running is not None:
+            self._running.cancel()
+        for _ in waiting:
+            await self._send(op="end", session_id=self.id, stats=Timing().stats(None))
+
+    async def _run(self) -> None:
+        while True:
+            await self._new.wait()
+            self._new.clear()
+            while self._queue:
+                await self._one(*self._queue.popleft())
+
+    async def _one(self, infer: Infer, context: list[ContextMessage]) -> None:
+        self._totals.active += 1
+        self._running = asyncio.ensure_future(self._answer(infer, context))
+        try:
+            await asyncio.wait({self._running})
+        except asyncio.CancelledError:
+            self._running.cancel()
+            await asyncio.wait({self._running}, timeout=END_S)
+            raise
+        finally:
+            self._totals.active -= 1
+            self._running = None
+
+    async def _answer(self, infer: Infer, context: list[ContextMessage]) -> None:
+        timing, usage = Timing(), None
+        generation = self._inference.generate(request_of(infer, f"center:{self.id}", context))
+        try:
+            async for piece in generation:
+                usage = piece if isinstance(piece, Usage) else usage
+                await self._pass_on(piece, timing)
+        except asyncio.CancelledError:
+            pass  # aborted: it ends as every answer does, with what there was
+        except BackendError as error:
+            await self._send(op="error", session_id=self.id, error=wire_code(error))
+            return
+        finally:
+            await _closed(generation)
+        await self._end(timing, usage)
+
+    async def _pass_on(self, piece: Piece, timing: Timing) -> None:
+        if isinstance(piece, Delta):
+            await self._token(timing, piece.text, piece.kind)
+        elif isinstance(piece, ToolCall):
+            call = {"id": piece.id, "name": piece.name, "arguments": dict(piece.arguments)}
+            await self._token(timing, orjson.dumps(call).decode(), "tool_call")
+
+    async def _token(self, timing: Timing, text: str, kind: str) -> None:
+        timing.first = timing.first or monotonic()
+        timing.tokens += 1
+        await self._send(op="token", session_id=self.id, content=text, type=kind)
+
+    async def _end(self, timing: Timing, usage: Usage | None) -> None:
+        stats = timing.stats(usage)
+        self._totals.last_tps, self._totals.last_ttft_ms = stats["tps"], stats["ttft_ms"]
+        self._totals.tokens += stats["tokens"]
+        model = {"model_id": usage.model} if usage and usage.model else {}
+        await self._send(op="end", session_id=self.id, stats=stats, **model)
+
+
+async def _closed(generation: AsyncIterator[Piece]) -> None:
+    close = getattr(generation, "aclose", None)
+    if close is not None:
+        await close()
