@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from jota_core.api import (
     BackendError,
     Capabilities,
     Code,
+    Delta,
     GenerateRequest,
     InferenceBackend,
     ModelInfo,
@@ -16,6 +18,7 @@ from jota_core.api import (
 
 from .cutter import closing
 from .models import Models
+from .parts import Limits
 from .routing import Routing
 
 NOBODY = "No language model is available now. Try again in a moment."
@@ -24,9 +27,10 @@ NOBODY = "No language model is available now. Try again in a moment."
 class HostInference(InferenceBackend):
     """Passes on to whoever `routing:` chooses; a generation ends where it began."""
 
-    def __init__(self, routing: Routing, models: Models) -> None:
+    def __init__(self, routing: Routing, models: Models, limits: Limits) -> None:
         self._routing = routing
         self._models = models
+        self._limits = limits
 
     @property
     def available(self) -> bool:
@@ -41,8 +45,21 @@ class HostInference(InferenceBackend):
         name = self._routing.choose(request.conversation, self._available())
         with self._routing.running(name, request.conversation):
             async with closing(self._routing.backends[name].generate(request)) as pieces:
-                async for piece in pieces:
+                limit_s = self._limits.first_token_s
+                while (piece := await self._next(pieces, limit_s)) is not None:
+                    if isinstance(piece, Delta):
+                        limit_s = self._limits.between_tokens_s
                     yield piece
+
+    async def _next(self, pieces: AsyncIterator[Piece], limit_s: float) -> Piece | None:
+        """The next piece, None after the last; one that does not come in time is `stalled`."""
+        try:
+            async with asyncio.timeout(limit_s):
+                return await anext(pieces, None)
+        except TimeoutError:
+            raise BackendError(
+                Code.STALLED, f"The language model was silent for {limit_s:g} s and was stopped.", 2.0
+            ) from None
 
     async def models(self) -> Sequence[ModelInfo]:
         return await self._models.all()

@@ -49,7 +49,7 @@ class SessionHub(Sessions):
         self.draining = False
         self._live = LiveConversations()
         self._models = Models(parts.routing.backends)
-        self._inference = HostInference(parts.routing, self._models)
+        self._inference = HostInference(parts.routing, self._models, parts.limits)
         self._open: set[LiveSession] = set()
         self._checkpoints = Checkpoints(self.running, parts.limits)
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from jota_core.api import BackendError, Principal, Sessions, TaskOwner
+from jota_core.api import BackendError, Principal, Refused, Sessions, TaskOwner
 
 from ..wire import FEATURES, LIST, LOAD, OUR_FRAME, frame, wire_code
 from .asking import Context, Infer
@@ -35,6 +35,7 @@ class Peer:
         self._tasks = tasks
         self._by_headers = False
         self._metrics: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
 
     @property
     def _host(self) -> Sessions:
@@ -108,7 +109,11 @@ class Peer:
         if not (isinstance(client, str) and isinstance(key, str) and client and key):
             await self.send(op="auth_failed", reason="Missing client_id or api_key")
             return
-        principal = await self._center.identify(client, key, self._socket.remote_address[0])
+        try:
+            principal = await self._center.identify(client, key, self._socket.remote_address[0])
+        except Refused as refused:
+            await self.send(op="auth_failed", reason=refused.sentence)
+            return
         if principal is None:
             await self.send(op="auth_failed", reason="Invalid credentials")
         else:
@@ -184,8 +189,10 @@ class Peer:
         model_id = asked.get("model_id")
         if not isinstance(model_id, str) or not model_id:
             await self._fail(LOAD, "MISSING_FIELDS")
-            return
-        self._tasks.start("load", self._load_model(model_id))
+        elif self._loading is not None and not self._loading.done():
+            await self._fail(LOAD, "INFERENCE_IN_PROGRESS")
+        else:
+            self._loading = self._tasks.start("load", self._load_model(model_id))
 
     async def _load_model(self, model_id: str) -> None:
         """In a task: loading takes minutes, and others must not wait for it."""

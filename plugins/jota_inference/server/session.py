@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from jota_core.api import BackendError, Delta, InferenceBackend, Piece, TaskOwne
 
 from ..wire import wire_code
 from .asking import ContextMessage, Infer, request_of
+
+log = logging.getLogger(__name__)
 
 Send = Callable[..., Awaitable[None]]
 END_S = 2.0
@@ -96,8 +99,8 @@ class CenterSession:
     async def abort(self) -> None:
         """End what runs and what waits; each is told by an `end` of its own."""
         waiting, self._queue = list(self._queue), deque()
-        if self._running is not None:
-            self._running.cancel()
+        if self._running is not None and not self._running.cancelling():
+            self._running.cancel()  # once: a second time would cut its `end`
         for _ in waiting:
             await self._send(op="end", session_id=self.id, stats=Timing().stats(None))
 
@@ -113,6 +116,8 @@ class CenterSession:
         self._running = asyncio.ensure_future(self._answer(infer, context))
         try:
             await asyncio.wait({self._running})
+            if self._running.cancelled():  # before it had begun
+                await self._end(Timing(), None)
         except asyncio.CancelledError:
             self._running.cancel()
             await asyncio.wait({self._running}, timeout=END_S)
@@ -132,6 +137,10 @@ class CenterSession:
             pass  # aborted: it ends as every answer does, with what there was
         except BackendError as error:
             await self._send(op="error", session_id=self.id, error=wire_code(error))
+            return
+        except Exception:
+            log.exception("A generation of session %s failed.", self.id)
+            await self._send(op="error", session_id=self.id, error="Internal server error")
             return
         finally:
             await _closed(generation)

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from jota_core.api import BackendError, Code, Delta, State, ToolCall
+from jota_core.api import BackendError, Code, Constraint, Delta, GenerateRequest, Piece, State, ToolCall
 from jota_core.testing import RunHost, Script, ScriptedBackend, free_port, until
 
 KEY = "a-key-of-the-test-0123456789"
@@ -59,11 +59,14 @@ def center(run_host: RunHost) -> Center:
 
     @asynccontextmanager
     async def running(
-        *scripts: Script | str, backend: ScriptedBackend | None = None, **settings: Any
+        *scripts: Script | str,
+        backend: ScriptedBackend | None = None,
+        core: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Callable[..., AbstractAsyncContextManager[Peer]]]:
         port = free_port()
         section = {"listen": f"127.0.0.1:{port}", "keys": {"orch-1": KEY, "other": KEY[::-1]}, **settings}
-        config = {"plugins": {"center": {"plugin": "jota_inference_center", **section}}}
+        config = {**(core or {}), "plugins": {"center": {"plugin": "jota_inference_center", **section}}}
 
         @asynccontextmanager
         async def client(
@@ -190,6 +193,56 @@ async def test_an_abort_ends_what_runs_and_what_waits(center: Center) -> None:
         tokens, _ = await peer.stream()
         assert "".join(token["content"] for token in tokens) == "next"
         assert (await peer.ask(op="abort", session_id="sess_no"))["status"] == "not_found"
+
+
+async def test_an_abort_on_the_heels_of_its_prompt_still_ends_it_once(center: Center) -> None:
+    async with center(Script("one two three", hang_at=1)) as client, client() as peer:
+        session = await peer.session()
+        for _ in range(30):
+            await peer.send(op="infer", session_id=session, prompt="x")
+            for _ in range(2):
+                await peer.send(op="abort", session_id=session)
+            ops = [found["op"] for found in [await peer.read() for _ in range(3)]]
+            while ops.count("end") + ops.count("abort") < 3:
+                ops.append((await peer.read())["op"])
+            assert (ops.count("abort"), ops.count("end")) == (2, 1), ops
+        await peer.send(op="hello")
+        assert (await peer.read())["op"] == "hello", "nothing more comes"
+
+
+async def test_a_backend_that_breaks_or_hangs_ends_the_prompt_with_an_error(
+    run_host: RunHost, center: Center
+) -> None:
+    class Broken(ScriptedBackend):
+        async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
+            raise ValueError("a bug")
+            yield Delta("never")
+
+    async with center(backend=Broken("x")) as client, client() as peer:
+        found = await peer.ask(op="infer", session_id=await peer.session(), prompt="x")
+        assert (found["op"], found["error"]) == ("error", "Internal server error")
+    hanging = {"turns": {"first_token_s": 0.3, "between_tokens_s": 0.3}}
+    async with center(Script("one two", hang_at=1), core=hanging) as client, client() as peer:
+        await peer.send(op="infer", session_id=await peer.session(), prompt="x")
+        tokens, end = await peer.stream()
+        assert len(tokens) == 1
+        assert (end["op"], "silent for 0.3 s" in end["error"]) == ("error", True)
+
+
+async def test_a_schema_and_tools_reach_the_backend(center: Center) -> None:
+    backend = ScriptedBackend("x")
+    schema, tool = (
+        {"type": "object"},
+        {"name": "light", "description": "Switches.", "input_schema": {"type": "object"}},
+    )
+    async with center(backend=backend) as client, client() as peer:
+        session = await peer.session()
+        more = {"json_schema": schema, "tools": [tool], "tool_choice": "required"}
+        await peer.send(op="infer", session_id=session, prompt="x", **more)
+        await peer.stream()
+    (asked,) = backend.requests
+    assert asked.constraint == Constraint("json_schema", schema)
+    assert (asked.tools[0].name, asked.tool_choice) == ("light", "required")
 
 
 async def test_sessions_belong_to_their_connection_and_go_with_it(center: Center) -> None:
