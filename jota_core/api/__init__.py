@@ -58,6 +58,7 @@ from .generation import (
 from .hooks import JotaHooks, hookimpl
 from .http import HttpRequest, HttpResponse, HttpRoute
 from .plugin import Plugin, PluginContext, Settings
+from .tags import Kind, TagSplitter
 from .tasks import TaskOwner
 from .turns import (
     Conversation,
@@ -90,6 +91,7 @@ __all__ = [
     "InferenceBackend",
     "JotaError",
     "JotaHooks",
+    "Kind",
     "LoopBlocked",
     "MemoryStore",
     "MemoryStoreError",
@@ -118,6 +120,7 @@ __all__ = [
     "State",
     "Status",
     "StoredMessage",
+    "TagSplitter",
     "TaskOwner",
     "Tool",
     "ToolCall",

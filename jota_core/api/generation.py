@@ -80,6 +80,8 @@ class GenerateRequest:
     constraint: Constraint | None = None
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: Literal["auto", "required", "none"] = "auto"
+    background: bool = False
+    """Nobody waits for it: it stands in line behind whoever does."""
 
 
 @dataclass(frozen=True, slots=True)

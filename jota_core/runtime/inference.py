@@ -67,6 +67,9 @@ class HostInference(InferenceBackend):
     async def load(self, model_id: str) -> None:
         await self._models.load(model_id)
 
+    async def unload(self, model_id: str) -> None:
+        await self._models.unload(model_id)
+
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return await self._routing.backends[self._available()[0]].count_tokens(texts)
 

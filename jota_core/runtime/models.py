@@ -31,10 +31,18 @@ class Models:
 
     async def load(self, model_id: str) -> None:
         """Load a model where it is offered. Raises `BackendError`."""
+        backend = await self._offering(model_id)
+        async with asyncio.timeout(LOAD_S):
+            await backend.load(model_id)
+
+    async def unload(self, model_id: str) -> None:
+        """Free a model's memory where it is offered. Raises `BackendError`."""
+        await (await self._offering(model_id)).unload(model_id)
+
+    async def _offering(self, model_id: str) -> InferenceBackend:
         for section, models in (await self._by_backend()).items():
             if any(model.id == model_id for model in models):
-                async with asyncio.timeout(LOAD_S):
-                    return await self._backends[section].load(model_id)
+                return self._backends[section]
         raise BackendError(
             Code.MODEL_NOT_FOUND, f"No backend has a model named {model_id!r}. Ask for the list of models."
         )

@@ -1,5 +1,1 @@
-"""The Inference Center: offer this host's models to other machines."""
-
-from .server.plugin import JotaInferenceCenter
-
-__all__ = ["JotaInferenceCenter"]
+"""The Inference Center: use another machine's models, and offer this host's to others."""

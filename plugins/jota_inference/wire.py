@@ -13,10 +13,14 @@ import orjson
 from jota_core.api import BackendError, Code
 
 OUR_FRAME = 16 * 1024 * 1024
-"""Bytes of the longest frame that we take; the C++ center takes 16 KiB."""
-FEATURES = ("json_schema", "count_tokens", "tools")
+"""Bytes of the longest frame that we take."""
+CPP_FRAME = 16 * 1024
+"""The same of the C++ center, which cuts the connection over a longer one."""
+FEATURES = ("json_schema", "count_tokens", "tools", "model_id", "unload", "background")
 
 LIST, LOAD = "COMMAND_LIST_MODELS", "COMMAND_LOAD_MODEL"
+UNLOAD = "COMMAND_UNLOAD_MODEL"
+"""Ours."""
 
 CODES = {
     Code.MODEL_NOT_FOUND: "MODEL_NOT_FOUND",
@@ -27,9 +31,9 @@ CODES = {
 """Codes of the wire for ours; the last two are new, older clients take them for free text."""
 
 
-def wire_code(error: BackendError) -> str:
-    """The wire's code for one of our errors; the sentence where it has none."""
-    return CODES.get(error.code, error.sentence)
+def failure(error: BackendError) -> dict[str, Any]:
+    """Members of an error frame: the wire's code, or the sentence where it has none; `code` is ours."""
+    return {"error": CODES.get(error.code, error.sentence), "code": error.code.value}
 
 
 def frame(**members: Any) -> str:

@@ -30,7 +30,7 @@ class ContextMessage(Incoming):
 
     role: str = ""
     content: str = ""
-    tool_calls: tuple[CallMember, ...] = ()
+    tool_calls: list[CallMember] = []
     tool_call_id: str | None = None
 
 
@@ -63,7 +63,7 @@ class ToolMember(Incoming):
 
 
 class Infer(Incoming):
-    """An `infer`; `json_schema`, `tools` and `model_id` are ours."""
+    """An `infer`; what follows `params` is ours."""
 
     session_id: str
     prompt: str
@@ -74,6 +74,7 @@ class Infer(Incoming):
     tools: list[ToolMember] = []
     tool_choice: Literal["auto", "required", "none"] = "auto"
     model_id: str | None = None
+    background: bool = False
 
 
 def request_of(infer: Infer, conversation: str, context: list[ContextMessage]) -> GenerateRequest:
@@ -93,6 +94,7 @@ def request_of(infer: Infer, conversation: str, context: list[ContextMessage]) -
         constraint=_constraint(infer),
         tools=tuple(ToolSpec(tool.name, tool.description, tool.input_schema) for tool in infer.tools),
         tool_choice=infer.tool_choice,
+        background=infer.background,
     )
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 HANDSHAKE_S = 10.0
 PING_S = 30.0
 WRITE_LIMIT = 64 * 1024
+CUT_S = 3.0
+"""So long before the deadline of a drain what still runs is cut."""
 WRONG_KEY_S = 0.5
 """A wrong key is answered so late."""
 
@@ -52,6 +54,7 @@ class Center(Transport):
     def __init__(self, settings: CenterSettings) -> None:
         self.settings = settings
         self.began = monotonic()
+        self.draining = False
         self.totals = Totals()
         self._peers: set[Peer] = set()
         self._admitted: WeakKeyDictionary[ServerConnection, Principal] = WeakKeyDictionary()
@@ -63,7 +66,7 @@ class Center(Transport):
         from ..wire import OUR_FRAME
         from .metrics import Metrics
 
-        self.sessions = sessions
+        self.sessions, self.draining = sessions, False
         self.metrics = Metrics(self.totals, lambda: sum(len(peer.sessions) for peer in self._peers))
         host, port = self.settings.address
         async with serve(
@@ -73,12 +76,18 @@ class Center(Transport):
         ) as self._listener:  # fmt: skip
             self.context.log.info("Inference Center on ws://%s", self.settings.listen)
             self.context.ready()
-            await asyncio.get_running_loop().create_future()
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                await asyncio.gather(*(peer.close() for peer in list(self._peers)))
 
-    def drain(self) -> None:
-        """Take nobody in any more; who is connected may hear its answers out."""
+    async def drain(self, deadline_s: float) -> None:
+        """Take nobody and nothing in any more; running prompts may end, and are cut at the deadline."""
+        self.draining = True
         if self._listener is not None:
-            self._listener.close(close_connections=False)
+            self._listener.server.close()
+        limit_s = max(0.0, deadline_s - CUT_S)
+        await asyncio.gather(*(peer.drain(limit_s) for peer in list(self._peers)))
 
     def live(self, client_id: str) -> int:
         """Sessions of one client, over all its connections."""

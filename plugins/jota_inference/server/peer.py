@@ -12,16 +12,15 @@ from pydantic import ValidationError
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from jota_core.api import BackendError, Principal, Refused, Sessions, TaskOwner
+from jota_core.api import Principal, Refused, Sessions, TaskOwner
 
-from ..wire import FEATURES, LIST, LOAD, OUR_FRAME, frame, wire_code
+from ..wire import FEATURES, OUR_FRAME, frame
 from .asking import Context, Infer
+from .models import ModelOperations
 from .session import CenterSession, TooMany
 
 if TYPE_CHECKING:
     from .door import Center
-
-LOAD_S = 300.0
 
 
 class Peer:
@@ -35,7 +34,7 @@ class Peer:
         self._tasks = tasks
         self._by_headers = False
         self._metrics: asyncio.Task[None] | None = None
-        self._loading: asyncio.Task[None] | None = None
+        self._models = ModelOperations(center.sessions, self.send, tasks)
 
     @property
     def _host(self) -> Sessions:
@@ -58,6 +57,10 @@ class Peer:
             self._socket.transport.abort()  # it has not read for too long
         except ConnectionClosed:
             pass  # whoever reads from it notices, and ends everything that is theirs
+
+    async def drain(self, limit_s: float) -> None:
+        """Let running prompts end within the limit, then cut them and say why; new ones are refused."""
+        await asyncio.gather(*(session.drain(limit_s) for session in list(self.sessions.values())))
 
     async def close(self) -> None:
         """The connection is gone: nothing is generated for it any more."""
@@ -89,12 +92,14 @@ class Peer:
             await self._auth(asked)
         elif op in ("subscribe_metrics", "unsubscribe_metrics"):
             await self._subscribe(op)
-        elif op not in self._operations:
+        elif op not in self._operations and op not in self._models.operations:
             await self.send(op="error", error=f"Unknown operation: {op}")
         elif self.principal is None:
             await self._fail(op, "NOT_AUTHENTICATED")
-        else:
+        elif op in self._operations:
             await self._operations[op](self, asked)
+        else:
+            await self._models.operations[op](asked)
 
     async def _fail(self, op: str, error: str, **members: Any) -> None:
         reply = {"create_session": "session_error", "set_context": "context_error"}.get(op, "error")
@@ -128,7 +133,8 @@ class Peer:
 
     async def _create(self, _: dict[str, Any]) -> None:
         assert self.principal is not None
-        if self._center.live(self.principal.id) >= self._center.settings.max_sessions:
+        full = self._center.live(self.principal.id) >= self._center.settings.max_sessions
+        if full or self._center.draining:
             await self._fail("create_session", "SESSION_LIMIT_REACHED")
             return
         session_id = f"sess_{secrets.token_hex(4)}_{secrets.token_hex(2)}"
@@ -177,46 +183,6 @@ class Peer:
             await session.end()
             await self.send(op="session_closed", session_id=session.id)
 
-    async def _list(self, _: dict[str, Any]) -> None:
-        models = [
-            {"id": each.id, "name": each.name, "description": each.description,
-             "context_window": each.context_window, "loaded": each.loaded, "gpu_layers": -1}
-            for each in await self._host.models()
-        ]  # fmt: skip
-        await self.send(op="list_models_result", status="SUCCESS", models=models)
-
-    async def _load(self, asked: dict[str, Any]) -> None:
-        model_id = asked.get("model_id")
-        if not isinstance(model_id, str) or not model_id:
-            await self._fail(LOAD, "MISSING_FIELDS")
-        elif self._loading is not None and not self._loading.done():
-            await self._fail(LOAD, "INFERENCE_IN_PROGRESS")
-        else:
-            self._loading = self._tasks.start("load", self._load_model(model_id))
-
-    async def _load_model(self, model_id: str) -> None:
-        """In a task: loading takes minutes, and others must not wait for it."""
-        try:
-            async with asyncio.timeout(LOAD_S):
-                await self._host.inference.load(model_id)
-        except (BackendError, TimeoutError) as error:
-            code = wire_code(error) if isinstance(error, BackendError) else "MODEL_NOT_FOUND"
-            await self.send(op="error", error=code)
-        else:
-            await self.send(op="load_model_result", status="SUCCESS", model_id=model_id)
-
-    async def _count(self, asked: dict[str, Any]) -> None:
-        texts = asked.get("texts")
-        if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
-            await self._fail("count_tokens", "MISSING_FIELDS")
-            return
-        try:
-            counts = await self._host.inference.count_tokens(texts)
-        except BackendError as error:
-            await self._fail("count_tokens", wire_code(error))
-        else:
-            await self.send(op="token_counts", counts=counts)
-
     async def _mine(self, op: str, asked: dict[str, Any]) -> CenterSession | None:
         """The client's own session that a frame names; it is told when there is none."""
         session_id = asked.get("session_id")
@@ -247,7 +213,4 @@ class Peer:
         "infer": _infer,
         "abort": _abort,
         "close_session": _close_session,
-        LIST: _list,
-        LOAD: _load,
-        "count_tokens": _count,
     }

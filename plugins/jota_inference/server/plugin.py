@@ -58,8 +58,8 @@ class JotaInferenceCenter(Plugin[CenterSettings]):
         return Principal(credentials.user_id or "anybody", ROLES)
 
     @hookimpl
-    async def jota_draining(self) -> None:
-        self._center.drain()
+    async def jota_draining(self, deadline_s: float) -> None:
+        await self._center.drain(deadline_s)
 
     @hookimpl
     async def jota_health(self) -> Health | None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from jota_core.api import BackendError, Delta, InferenceBackend, Piece, TaskOwner, ToolCall, Usage
+from jota_core.api import BackendError, Code, Delta, InferenceBackend, Piece, TaskOwner, ToolCall, Usage
 
-from ..wire import wire_code
+from ..wire import failure
 from .asking import ContextMessage, Infer, request_of
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,9 @@ Send = Callable[..., Awaitable[None]]
 END_S = 2.0
 QUEUE = 16
 """Prompts that may wait in one session."""
+
+
+RESTART = BackendError(Code.SERVER_RESTART, "The Inference Center is restarting.", 2.0)
 
 
 class TooMany(Exception):
@@ -77,10 +80,23 @@ class CenterSession:
         self._running: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._new = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+        self._reason: BackendError | None = None
+        """Why prompts end with an error from now on; None while they are answered."""
 
     def start(self, tasks: TaskOwner) -> None:
         """Begin to answer; `end` stops."""
         self._task = tasks.start(self.id, self._run())
+
+    async def drain(self, limit_s: float) -> None:
+        """Take no more prompts; those that are here may end within the limit, then they are cut."""
+        self._draining = True
+        await self._until_idle(limit_s)
+        self._reason = RESTART
+        await self.abort()
+        await self._until_idle(END_S)
 
     async def end(self) -> None:
         """Abort everything and stop."""
@@ -91,10 +107,17 @@ class CenterSession:
 
     def submit(self, infer: Infer) -> None:
         """Queue a prompt with the context as it is now. Raises `TooMany`."""
-        if len(self._queue) >= QUEUE:
+        if self._draining or len(self._queue) >= QUEUE:
             raise TooMany
         self._queue.append((infer, self.context))
+        self._idle.clear()
         self._new.set()
+
+    async def _until_idle(self, limit_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._idle.wait(), limit_s)
+        except TimeoutError:
+            pass  # whoever asked goes on with what is left
 
     async def abort(self) -> None:
         """End what runs and what waits; each is told by an `end` of its own."""
@@ -102,7 +125,7 @@ class CenterSession:
         if self._running is not None and not self._running.cancelling():
             self._running.cancel()  # once: a second time would cut its `end`
         for _ in waiting:
-            await self._send(op="end", session_id=self.id, stats=Timing().stats(None))
+            await self._end(Timing(), None)
 
     async def _run(self) -> None:
         while True:
@@ -110,6 +133,7 @@ class CenterSession:
             self._new.clear()
             while self._queue:
                 await self._one(*self._queue.popleft())
+            self._idle.set()
 
     async def _one(self, infer: Infer, context: list[ContextMessage]) -> None:
         self._totals.active += 1
@@ -136,7 +160,7 @@ class CenterSession:
         except asyncio.CancelledError:
             pass  # aborted: it ends as every answer does, with what there was
         except BackendError as error:
-            await self._send(op="error", session_id=self.id, error=wire_code(error))
+            await self._send(op="error", session_id=self.id, **failure(error))
             return
         except Exception:
             log.exception("A generation of session %s failed.", self.id)
@@ -159,6 +183,9 @@ class CenterSession:
         await self._send(op="token", session_id=self.id, content=text, type=kind)
 
     async def _end(self, timing: Timing, usage: Usage | None) -> None:
+        if self._reason is not None:
+            await self._send(op="error", session_id=self.id, **failure(self._reason))
+            return
         stats = timing.stats(usage)
         self._totals.last_tps, self._totals.last_ttft_ms = stats["tps"], stats["ttft_ms"]
         self._totals.tokens += stats["tokens"]

@@ -8,9 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-from jota_core.api import Delta, Piece, Progress, ToolCall, Usage
-
-from .thoughts import ThoughtSplitter
+from jota_core.api import Delta, Kind, Piece, Progress, TagSplitter, ToolCall, Usage
 
 FINISHES: dict[str, Literal["stop", "length", "tool_call"]] = {"length": "length"}
 
@@ -18,13 +16,13 @@ FINISHES: dict[str, Literal["stop", "length", "tool_call"]] = {"length": "length
 class PieceMaker:
     """Turns the events of one completion into pieces; `whole` once the last event has come."""
 
-    __slots__ = ("_calls", "_finish", "_forced", "_json", "_model", "_thoughts", "whole")
+    __slots__ = ("_calls", "_finish", "_forced", "_json", "_model", "_tags", "whole")
 
     def __init__(self, model: str, *, forced: bool, constrained: bool) -> None:
         self.whole = False
         self._model = model
         self._forced = forced
-        self._thoughts = None if forced or constrained else ThoughtSplitter()
+        self._tags = None if forced or constrained else TagSplitter()
         self._json: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
         self._finish: Literal["stop", "length", "tool_call"] = "stop"
@@ -50,10 +48,10 @@ class PieceMaker:
         if self._forced:
             self._json.append(text)
             yield Progress(0, 0)  # the call is being written: no text to show, and no stall either
-        elif self._thoughts is None:
+        elif self._tags is None:
             yield Delta(text)
         else:
-            yield from self._thoughts.feed(text)
+            yield from _deltas(self._tags.feed(text))
 
     def _gather(self, part: dict[str, Any]) -> None:
         call = self._calls.setdefault(part.get("index", 0), {"id": "", "name": "", "arguments": ""})
@@ -63,8 +61,8 @@ class PieceMaker:
         call["arguments"] += function.get("arguments") or ""
 
     def _end(self, usage: dict[str, Any]) -> Iterator[Piece]:
-        if self._thoughts is not None:
-            yield from self._thoughts.end()
+        if self._tags is not None:
+            yield from _deltas(self._tags.end())
         calls = [*self._native_calls(), *self._forced_call()]
         yield from calls
         self.whole = True
@@ -83,6 +81,11 @@ class PieceMaker:
         made = _object("".join(self._json)) if self._forced else {}
         if isinstance(made.get("tool"), str) and isinstance(made.get("arguments"), dict):
             yield ToolCall(_call_id(), made["tool"], made["arguments"])
+
+
+def _deltas(said: Iterator[tuple[Kind, str]]) -> Iterator[Delta]:
+    for kind, text in said:
+        yield Delta(text, "thought" if kind == "thought" else "content")
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -276,9 +276,9 @@ async def test_errors_of_the_backend_have_codes(center: Center) -> None:
     }
     async with center(*map(fails, wanted)) as client, client() as peer:
         session = await peer.session()
-        for error in wanted.values():
+        for code, error in wanted.items():
             assert await peer.ask(op="infer", session_id=session, prompt="x") == {
-                "op": "error", "session_id": session, "error": error,
+                "op": "error", "session_id": session, "error": error, "code": code.value,
             }  # fmt: skip
 
 

@@ -14,47 +14,13 @@ from hypothesis import strategies as st
 from jota_core.api import Delta, Piece, ToolCall, Usage
 from jota_llama.engine.pieces import PieceMaker
 from jota_llama.engine.sse import LONGEST, EventReader, EventTooLong
-from jota_llama.engine.thoughts import ThoughtSplitter
 from jota_llama.models.gguf import BrokenModel, Head, read_head
-
-WORDS = st.sampled_from(
-    ["<think>", "</think>", "<", "think", "/", ">", "hola ", "¿qué?", "\n", "🕰️", "<thi", "</"]
-)
 
 
 def cut(whole: list[str] | str, at: list[int]) -> list[str]:
     text = "".join(whole)
     places = sorted({0, len(text), *(place % (len(text) + 1) for place in at)})
     return [text[a:b] for a, b in itertools.pairwise(places)]
-
-
-def split(parts: list[str]) -> tuple[str, str]:
-    splitter = ThoughtSplitter()
-    deltas = [delta for part in parts for delta in splitter.feed(part)] + list(splitter.end())
-    assert all(delta.text for delta in deltas)
-    thought = "".join(delta.text for delta in deltas if delta.kind == "thought")
-    return thought, "".join(delta.text for delta in deltas if delta.kind == "content")
-
-
-@given(st.lists(WORDS, max_size=12), st.lists(st.integers(0, 200), max_size=12))
-def test_thoughts_are_the_same_in_any_cut(words: list[str], at: list[int]) -> None:
-    assert split(cut(words, at)) == split(["".join(words)])
-
-
-@pytest.mark.parametrize(
-    ("text", "thought", "content"),
-    [
-        ("<think>why</think>\n\nSo.", "why", "So."),
-        ("  <think>\nwhy", "\nwhy", ""),
-        ("No <think>tags</think>", "", "No <think>tags</think>"),
-        ("<think></think>Yes", "", "Yes"),
-        ("<thin", "", "<thin"),
-        ("<think>a < b</think>Yes", "a < b", "Yes"),
-        ("", "", ""),
-    ],
-)
-def test_only_thoughts_at_the_beginning_are_thoughts(text: str, thought: str, content: str) -> None:
-    assert split(list(text)) == (thought, content)
 
 
 EVENTS = [{"choices": [{"delta": {"content": "¡olé 🕰️!"}}]}, {"a": "\n\n"}, {"b": [1, None]}]

@@ -1,0 +1,1 @@
+"""The client: another machine's Inference Center as a backend of this host."""
