@@ -12,6 +12,7 @@ import resource
 import socket
 import subprocess
 import sys
+from array import array
 from functools import partial
 from time import perf_counter
 from types import TracebackType
@@ -75,10 +76,16 @@ class Apps:
         return {"open": len(self._sockets), "seconds": perf_counter() - began}
 
     async def ask(
-        self, prompt: str, rounds: int = 1, pause_s: float = 0.0, stagger_s: float = 0.0
+        self,
+        prompt: str,
+        rounds: int = 1,
+        pause_s: float = 0.0,
+        stagger_s: float = 0.0,
+        delays: bool = False,
     ) -> dict[str, Any]:
         """Every socket asks `rounds` times, beginning and pausing for random times up to those named."""
         tally, frame = Tally(), text_frame(prompt)
+        tally.delays = array("d") if delays else None
         chance = random.Random(4711)
 
         async def one(app: WebSocket) -> None:
@@ -94,6 +101,7 @@ class Apps:
         return {
             "tokens": tally.tokens, "ended": tally.ended, "failed": tally.failed,
             "seconds": perf_counter() - began, "waits_ms": [round(wait * 1000, 3) for wait in tally.waits],
+            "delays_ms": [round(delay, 4) for delay in tally.delays or ()],
         }  # fmt: skip
 
     async def rest(self, port: int, method: str, path: str, body: str, count: int, at_once: int) -> Any:

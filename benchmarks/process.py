@@ -36,7 +36,7 @@ class Server:
         output = log.open("ab") if log else None
         self._process = subprocess.Popen(
             [str(part) for part in command],
-            env={**os.environ, "JOTA_BENCH_KEY": KEY},
+            env={**os.environ, "JOTA_BENCH_KEY": KEY, "JOTA_BENCH_CENTER": "ws://127.0.0.1:1"},
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip
         if output:
@@ -117,6 +117,18 @@ def floor() -> Server:
     """Start the floor F."""
     port = free_port()
     return Server([sys.executable, "-m", "benchmarks.floor", str(port)], port)
+
+
+def scripted_center() -> Server:
+    """Start the scripted center."""
+    port = free_port()
+    return Server([sys.executable, "-m", "benchmarks.center", str(port)], port)
+
+
+def bare_relay(url: str) -> Server:
+    """Start the floor of the link, in front of the center at `url`."""
+    port = free_port()
+    return Server([sys.executable, "-m", "benchmarks.relay", str(port), url], port)
 
 
 def host(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from time import perf_counter
+from time import monotonic_ns, perf_counter
 from typing import cast
 
 TOKENS = (b'{"type":"token"', b'{"type": "token"')
 ENDS = (b'{"type":"end"', b'{"type": "end"')
 FAILURES = (b'{"type":"error"', b'{"type":"aborted"')
+SENT = re.compile(rb'"content": ?" (\d+)"')
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -28,6 +29,8 @@ class Tally:
         self.closed = 0
         self.waits = array("d")
         """Seconds from each prompt to its first token."""
+        self.delays: array[float] | None = None
+        """Milliseconds that each token travelled, if that is wanted; its text says when it was sent."""
 
 
 def text_frame(text: str) -> bytes:
@@ -98,6 +101,8 @@ class WebSocket(asyncio.Protocol):
     def _frame(self, data: bytes, kind: int, start: int, end: int) -> None:
         if data.startswith(TOKENS, start, end):
             self._tally.tokens += 1
+            if self._tally.delays is not None and (sent := SENT.search(data, start, end)):
+                self._tally.delays.append((monotonic_ns() - int(sent[1])) / 1e6)
             if self._asked:
                 self._tally.waits.append(perf_counter() - self._asked)
                 self._asked = 0.0

@@ -5,6 +5,7 @@ from .engine import engine
 from .first_token import first_token
 from .idle import idle
 from .prompts import prompts
+from .relay import relay
 from .start import start
 from .tokens import tokens
 
@@ -13,6 +14,7 @@ CASES: dict[str, Case] = {
     "first_token": first_token,
     "prompts": prompts,
     "idle": idle,
+    "relay": relay,
     "start": start,
     "engine": engine,
 }

@@ -21,6 +21,7 @@ class Census:
         self.wires: set[Wire] = set()
         """Connections that have become WebSockets."""
         self._unsent: list[Wire] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._everyone_left: asyncio.Event | None = None
 
     @property
@@ -31,7 +32,9 @@ class Census:
     def flush_soon(self, wire: Wire) -> None:
         """Flush a wire when this pass of the event loop is over; one callback serves all wires."""
         if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush)
+            if self._loop is None:  # asked once: each time costs Python 3.11 a system call
+                self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
         self._unsent.append(wire)
 
     def _flush(self) -> None:

@@ -15,13 +15,14 @@ class FarSession:
     """Answers one prompt at a time; `begin` opens, and its `end` or `error` closes it."""
 
     __slots__ = (
-        "_arrived",
         "_ended",
         "_fenced",
         "_frames",
+        "_loop",
         "_reading",
         "_spoke",
         "_unfenced",
+        "_waiter",
         "conversation",
         "id",
         "is_sound",
@@ -34,7 +35,8 @@ class FarSession:
         self.is_sound = True
         """False once an error came: what the session is worth then, nobody knows."""
         self._frames: list[Frame] = []
-        self._arrived = asyncio.Event()
+        self._loop = asyncio.get_running_loop()  # asked once: each time costs Python 3.11 a system call
+        self._waiter: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._ended.set()
         self._reading = False
@@ -49,7 +51,6 @@ class FarSession:
     def begin(self, *, fenced: bool) -> None:
         """A prompt is about to be sent; with `fenced` nothing counts before `context_set`."""
         self._frames = []
-        self._arrived.clear()
         self._ended.clear()
         self._fenced, self._unfenced = fenced, not fenced
         self._reading, self._spoke = True, False
@@ -97,8 +98,8 @@ class FarSession:
     async def frames(self) -> list[Frame]:
         """What has come since the last call, at least one."""
         while not self._frames:
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._waiter = self._loop.create_future()
+            await self._waiter
         frames, self._frames = self._frames, []
         return frames
 
@@ -116,7 +117,8 @@ class FarSession:
             self._frames, self._reading = [OVERFLOW], False
         else:
             self._frames.append(frame)
-        self._arrived.set()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 def _told_tokens(frame: Frame) -> bool:
