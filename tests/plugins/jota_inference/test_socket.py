@@ -99,9 +99,10 @@ async def test_a_refusal_is_seen_whole() -> None:
 
 @pytest.mark.parametrize("bad", [b"\x81\xff" + b"\x7f" * 8, b"\xf1\x02{}", b"\x81\x82abcd{}", b"\x88\x01x"])
 async def test_broken_frames_end_the_connection(bad: bytes) -> None:
-    async with server(lambda head: [head, bad]) as url:
+    async with server(lambda head: [head], [bad]) as url:
         socket = await dial(url, {}, 10)
         socket.on_text = lambda text: None
+        await socket.send("go on")
         async with asyncio.timeout(5):
             await socket.wait_closed()
         assert socket.protocol.close_sent is not None
