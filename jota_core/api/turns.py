@@ -20,6 +20,8 @@ class TurnOptions:
     sampling: Sampling = Sampling()
     constraint: Constraint | None = None
     use_tools: bool = True
+    background: bool = False
+    """Nobody waits for the answer: turns that somebody waits for go first."""
 
 
 @dataclass(frozen=True, slots=True)

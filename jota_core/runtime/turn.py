@@ -134,6 +134,7 @@ class Turn:
             sampling=self._sampling,
             constraint=self._options.constraint,
             tools=draft.tools,
+            background=self._options.background,
         )
 
     async def _rounds(self, backend: InferenceBackend, request: GenerateRequest) -> None:

@@ -37,6 +37,7 @@ class Wishes(BaseModel):
     grammar: str | None = None
     json_schema: dict[str, Any] | None = None
     use_tools: bool = True
+    background: bool = False
 
     @model_validator(mode="after")
     def _one_constraint(self) -> Self:
@@ -52,7 +53,9 @@ class Wishes(BaseModel):
         elif self.json_schema is not None:
             constraint = Constraint("json_schema", self.json_schema)
         sampling = Sampling(**self.sampling.model_dump())
-        return TurnOptions(self.model or model, self.system_extra, sampling, constraint, self.use_tools)
+        return TurnOptions(
+            self.model or model, self.system_extra, sampling, constraint, self.use_tools, self.background
+        )
 
 
 def sentence_of(error: ValidationError) -> str:

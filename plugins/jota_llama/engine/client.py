@@ -18,13 +18,14 @@ from .sse import EventReader, EventTooLong
 
 QUESTION_S = 10.0
 """Limit for everything but generations. A question waits for one step of evaluation at most."""
+LONGEST_REFUSAL = 64 * 1024
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 class LlamaClient:
     """One server. Every method raises `BackendError`; without an answer it is `upstream_lost`."""
 
-    def __init__(self, url: str, socket: Path | None = None) -> None:
+    def __init__(self, url: str, socket: Path | None = None, key: str | None = None) -> None:
         # A connection for each request: the server keeps a thread for every open one, and dropping
         # it is what aborts a generation.
         connector = (
@@ -33,7 +34,9 @@ class LlamaClient:
             else aiohttp.TCPConnector(limit=0, force_close=True)
         )
         self._url = url.rstrip("/")
-        self._http = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=QUESTION_S)
+        self._http = aiohttp.ClientSession(connector=connector, timeout=limit, headers=headers)
 
     async def close(self) -> None:
         """Drop every connection, and with them what is being generated."""
@@ -81,7 +84,7 @@ class LlamaClient:
                 f"{self._url}/v1/chat/completions", data=_bytes(body), headers=JSON_HEADERS
             )
             if response.status != 200:
-                raise refusal(response.status, await response.read())
+                raise refusal(response.status, await response.content.read(LONGEST_REFUSAL))
             yield _events(response)
         except (aiohttp.ClientError, OSError, EventTooLong) as error:
             raise lost() from error

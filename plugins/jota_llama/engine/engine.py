@@ -88,7 +88,7 @@ class Engine:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
         """Stream one answer. Raises `BackendError`."""
-        place = self._slots.enter(request.conversation)
+        place = self._slots.enter(request.conversation, background=request.background)
         self._running.add(place)
         self.idle.clear()
         try:

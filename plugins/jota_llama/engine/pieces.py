@@ -16,7 +16,18 @@ FINISHES: dict[str, Literal["stop", "length", "tool_call"]] = {"length": "length
 class PieceMaker:
     """Turns the events of one completion into pieces; `whole` once the last event has come."""
 
-    __slots__ = ("_calls", "_finish", "_forced", "_json", "_model", "_tags", "whole")
+    __slots__ = (
+        "_calls",
+        "_finish",
+        "_forced",
+        "_json",
+        "_model",
+        "_said",
+        "_stopped",
+        "_tags",
+        "_usage",
+        "whole",
+    )
 
     def __init__(self, model: str, *, forced: bool, constrained: bool) -> None:
         self.whole = False
@@ -24,25 +35,36 @@ class PieceMaker:
         self._forced = forced
         self._tags = None if forced or constrained else TagSplitter()
         self._json: list[str] = []
+        self._usage: dict[str, Any] = {}
+        self._stopped = False
+        self._said = 0
         self._calls: dict[int, dict[str, str]] = {}
         self._finish: Literal["stop", "length", "tool_call"] = "stop"
 
     def make(self, event: dict[str, Any]) -> Iterator[Piece]:
         """The pieces of one event."""
         for choice in event.get("choices", ()):
-            delta = choice["delta"]
+            delta = choice.get("delta") or {}
+            self._said += 1
             if text := delta.get("content"):
                 yield from self._content(text)
-            elif thought := delta.get("reasoning_content"):
+            elif thought := delta.get("reasoning_content") or delta.get("reasoning"):
                 yield Delta(thought, "thought")
-            for call in delta.get("tool_calls", ()):
+            for call in delta.get("tool_calls") or ():
                 self._gather(call)
             if finish := choice.get("finish_reason"):
-                self._finish = FINISHES.get(finish, "stop")
+                self._finish, self._stopped = FINISHES.get(finish, "stop"), True
         if progress := event.get("prompt_progress"):
             yield Progress(progress["processed"], progress["total"])
         if usage := event.get("usage"):
-            yield from self._end(usage)
+            self._usage = usage
+            if self._stopped or not event.get("choices"):  # it comes behind everything else
+                yield from self.end()
+
+    def end(self) -> Iterator[Piece]:
+        """The last pieces, once the server has said why it stopped; some tell no usage."""
+        if not self.whole and (self._usage or self._stopped):
+            yield from self._end(self._usage)
 
     def _content(self, text: str) -> Iterator[Piece]:
         if self._forced:
@@ -69,7 +91,8 @@ class PieceMaker:
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
         if calls:
             self._finish = "tool_call"
-        yield Usage(usage["prompt_tokens"], cached, usage["completion_tokens"], self._model, self._finish)
+        tokens = usage.get("completion_tokens", self._said)
+        yield Usage(usage.get("prompt_tokens", 0), cached, tokens, self._model, self._finish)
 
     def _native_calls(self) -> Iterator[ToolCall]:
         for call in self._calls.values():

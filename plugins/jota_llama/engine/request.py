@@ -1,4 +1,4 @@
-"""A generation request as llama.cpp's chat endpoint takes it."""
+"""A generation request as llama.cpp's chat endpoint takes it, and others of OpenAI's kind."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ NAMES = {"temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed", "ma
 
 
 def body(request: GenerateRequest, *, native_tools: bool, thinking: bool) -> dict[str, Any]:
-    """The request's body. `native_tools`: the model's template knows tools."""
+    """The body for our own engine. `native_tools`: the model's template knows tools."""
     forced = is_forced(request)
+    return {
+        "return_progress": True,  # also lets the server notice an abort while it evaluates a prompt
+        "cache_prompt": True,
+        "chat_template_kwargs": {"enable_thinking": thinking and not forced},
+        **chat(request, native_tools=native_tools, forced=forced),
+    }
+
+
+def chat(request: GenerateRequest, *, native_tools: bool, forced: bool) -> dict[str, Any]:
+    """What every server of OpenAI's chat API understands. `forced`: the answer has to be a tool call."""
     told = native_tools and not forced
     messages = [_message(message, native_tools) for message in request.messages]
     made: dict[str, Any] = {
         "messages": with_tool_prompt(messages, request.tools) if forced else messages,
         "stream": True,
         "stream_options": {"include_usage": True},
-        "return_progress": True,  # also lets the server notice an abort while it evaluates a prompt
-        "cache_prompt": True,
-        "chat_template_kwargs": {"enable_thinking": thinking and not forced},
         **_sampling(request.sampling),
         **_constraint(request.constraint),
     }
@@ -102,7 +109,7 @@ def _constraint(constraint: Constraint | None) -> dict[str, Any]:
 
 
 def _format(schema: Any) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"schema": schema}}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:

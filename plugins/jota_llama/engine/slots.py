@@ -43,7 +43,7 @@ class Place:
 
 
 class Slots:
-    """A fair line before a fixed number of slots."""
+    """A fair line before a fixed number of slots; background work waits until nobody else does."""
 
     def __init__(self, count: int, waiting: int) -> None:
         self.claiming = asyncio.Lock()
@@ -53,22 +53,23 @@ class Slots:
         self._count = count
         self._limit = waiting
         self._line: deque[asyncio.Future[None]] = deque()
+        self._later: deque[asyncio.Future[None]] = deque()
         self._owners: dict[int, str] = {}
 
-    def enter(self, conversation: str) -> Place:
+    def enter(self, conversation: str, *, background: bool = False) -> Place:
         """Stand in line. Raises `BackendError` (`engine_busy`) when the line is full."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._running < self._count:
             self._running += 1
             turn.set_result(None)
-        elif len(self._line) >= self._limit:
+        elif (waiting := len(self._line) + len(self._later)) >= self._limit:
             raise BackendError(
                 Code.ENGINE_BUSY,
-                f"The model answers {self._count} others, and {self._limit} wait already. Try again soon.",
+                f"The model answers {self._count} others, and {waiting} wait already. Try again soon.",
                 retry_after_s=5.0,
             )
         else:
-            self._line.append(turn)
+            (self._later if background else self._line).append(turn)
         return Place(self, conversation, turn)
 
     def own(self, conversation: str) -> int | None:
@@ -92,12 +93,12 @@ class Slots:
             place.slot = None
         if not turn.done():
             turn.cancel()
-            self._line.remove(turn)
+            (self._line if turn in self._line else self._later).remove(turn)
             return
         if turn.cancelled():
             return
-        while self._line:
-            next_one = self._line.popleft()
+        while line := self._line or self._later:
+            next_one = line.popleft()
             if not next_one.done():
                 next_one.set_result(None)
                 return

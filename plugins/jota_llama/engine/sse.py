@@ -27,15 +27,22 @@ class EventReader:
 
         Events that are no JSON (comments, `[DONE]`, noise) are left out.
         """
+        data = data.replace(b"\r", b"")  # JSON holds none, and some servers end their lines with it
         *events, self._rest = (self._rest + data if self._rest else data).split(b"\n\n")
         if len(self._rest) > LONGEST:
             raise EventTooLong
         values = []
         for event in events:
-            line = event.lstrip(b"\n")  # further blank lines between events mean nothing
-            if line.startswith(b"data: {"):
+            value = event[6:] if event.startswith(b"data: {") else _value(event)
+            if value.startswith(b"{"):
                 try:
-                    values.append(orjson.loads(line[6:]))
+                    values.append(orjson.loads(value))
                 except orjson.JSONDecodeError:
                     continue  # a broken event is dropped; the next one begins cleanly
         return values
+
+
+def _value(event: bytes) -> bytes:
+    """The data of an event that has other lines, too, or blank ones."""
+    lines = [line[5:].lstrip() for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(lines)

@@ -25,6 +25,7 @@ from jota_core.testing import until
 from jota_core.testing.contracts.inference import InferenceBackendContract, first_delta
 from jota_llama.backend import LlamaBackend
 from jota_llama.engine.client import LlamaClient
+from jota_llama.engine.slots import Slots
 
 from .conftest import Llama, answer, engine_of, kill, request, text_of
 
@@ -151,6 +152,19 @@ async def test_more_than_fit_wait_in_line_and_the_line_has_an_end(llama: Llama) 
             assert refused.value.code is Code.ENGINE_BUSY
             assert refused.value.retry_after_s
         assert text_of(await waiting)
+
+
+async def test_background_work_waits_behind_who_comes_later() -> None:
+    slots, order = Slots(1, 9), list[str]()
+    first = slots.enter("first")
+    places = [slots.enter("later", background=True), slots.enter("second"), slots.enter("third")]
+    first.leave()
+    for _ in places:
+        for place in places:
+            if place.conversation not in order and await place.wait(0.001):
+                order.append(place.conversation)
+                place.leave()
+    assert order == ["second", "third", "later"]
 
 
 async def test_one_who_gives_up_waiting_leaves_the_line(llama: Llama) -> None:
