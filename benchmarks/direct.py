@@ -54,14 +54,19 @@ class Engine:
         return count, first
 
 
+def messages(text: str) -> list[dict[str, str]]:
+    """The prompt that the host makes of a text."""
+    usual = AssistantSettings()
+    return [
+        {"role": "system", "content": usual.system_prompt.replace("{name}", usual.name)},
+        {"role": "user", "content": f"{text}\n\n[{NOTE}]"},
+    ]
+
+
 def body(text: str, tokens: int) -> dict[str, object]:
     """The request that the host makes of the same prompt."""
-    usual = AssistantSettings()
     return {
-        "messages": [
-            {"role": "system", "content": usual.system_prompt.replace("{name}", usual.name)},
-            {"role": "user", "content": f"{text}\n\n[{NOTE}]"},
-        ],
+        "messages": messages(text),
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,

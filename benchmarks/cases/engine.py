@@ -1,4 +1,4 @@
-"""The real model: eight generations at once against the engine alone, and the first token."""
+"""The real model: through a host and through a center against the engine alone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from statistics import median
 from ..client import Client
 from ..direct import Engine
 from ..harness import Figure, Scale, interleaved, ratio
-from ..process import JOTA, Server, host
+from ..process import JOTA, Server, free_port, host
+from ..through import Center
 
 TOGETHER = 8
 TOKENS = 64
 RATIO = 0.95
+CENTER_RATIO = 0.97
+REAL = "{plugin: jota_llama, context: 1024, parallel: 8}"
 ADDED_MS = 5.0
 STORY = "Tell me a very long story about a boiler, a cat and a lighthouse."
 
@@ -29,6 +32,26 @@ def engine(scale: Scale) -> Iterator[Figure]:
     with host(scale.folder, "real.yaml", settings={"plugins.llm.parallel": 1}) as full:
         full.ready(120)
         yield _first_token(scale, full, Engine(_socket(data)))
+
+    port = free_port()
+    through = {"plugins.llm": REAL, "plugins.center.listen": f"127.0.0.1:{port}"}
+    with host(scale.folder, "center.yaml", settings=through) as full:
+        full.ready(120)
+        for count in (1, 4, 8):
+            yield _center(scale, Center(port), Engine(_socket(data)), count)
+
+
+def _center(scale: Scale, center: Center, alone: Engine, count: int) -> Figure:
+    texts = [STORY] * count
+    center.together(texts, TOKENS)
+    measures = {
+        "center tokens/s": lambda: center.together(texts, TOKENS),
+        "engine tokens/s": lambda: alone.together(texts, TOKENS),
+    }
+    raw = interleaved(measures, scale.of(7, 3))
+    value = ratio(raw, "center tokens/s", "engine tokens/s")
+    name = f"{count} real generations at once: through a center / engine alone"
+    return Figure(name, value, at_least=CENTER_RATIO, raw=raw)
 
 
 def _socket(data: Path) -> Path:

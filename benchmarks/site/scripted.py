@@ -19,17 +19,20 @@ from jota_core.api import (
     hookimpl,
 )
 
-SCRIPT = re.compile(r"tokens=(\d+) pace=(\d+)")
+SCRIPT = re.compile(r"tokens=(\d+) pace=(\d+)(?: word=(\w+))?")
 MODEL = ModelInfo(id="script", name="Scripted", loaded=True, context_window=8192)
 
 
-def word(index: int) -> str:
+def token(word: str, index: int) -> str:
     """Token number `index`; its number is in it, so that a reader can see what is missing."""
-    return f" w{index}"
+    return f" {word}{index}"
 
 
 class ScriptedStream(InferenceBackend):
-    """`tokens=300 pace=30` is 300 tokens, 30 a second, the first at once; pace 0: one a pass of the loop."""
+    """`tokens=300 pace=30` is 300 tokens, 30 a second, the first at once; pace 0: one a pass of the loop.
+
+    `word=ana` after it: the tokens are `ana0 ana1 …`, which tell whose they are.
+    """
 
     available = True
     capabilities = Capabilities(context_window=8192)
@@ -37,10 +40,10 @@ class ScriptedStream(InferenceBackend):
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         found = SCRIPT.search(request.messages[-1].content)
         tokens, pace = (int(found[1]), int(found[2])) if found else (1, 0)
-        wait = 1 / pace if pace else 0
+        wait, word = 1 / pace if pace else 0, (found and found[3]) or "w"
         for index in range(tokens):
             await asyncio.sleep(wait if index else 0)
-            yield Delta(word(index))
+            yield Delta(token(word, index))
         yield Usage(len(request.messages), 0, tokens, MODEL.id)
 
     async def models(self) -> Sequence[ModelInfo]:

@@ -125,11 +125,11 @@ class LiveSession(Session):
         self._hub.parts.bus.publish(TurnFinished(turn.id, self.door, ended.outcome, ended.stats, code))
 
     def cancel(self, turn_id: str | None = None) -> bool:
-        waiting = [turn for turn in self._queue or () if turn.id == turn_id]
-        running = [self._current] if self._current and turn_id in (None, self._current.id) else []
-        for turn in waiting + running:
+        owed = [*([self._current] if self._current else []), *(self._queue or ())]
+        found = [turn for turn in owed if turn.id == turn_id] if turn_id else owed[:1]
+        for turn in found:
             turn.cut(Code.CANCELLED, "The turn was cancelled; the text so far is kept.")
-        return bool(waiting or running)
+        return bool(found)
 
     async def switch_model(self, model_id: str) -> None:
         if self.live is None:

@@ -148,6 +148,17 @@ async def test_a_queued_turn_can_be_cancelled(run_host: RunHost) -> None:
         await session.close()
 
 
+async def test_a_turn_can_be_cancelled_in_the_instant_in_which_it_was_asked(run_host: RunHost) -> None:
+    backend = ScriptedBackend(Script("a", hang_at=0))
+    async with run_host(plugins={"llm": backend}) as host:
+        sink = CollectingSink()
+        session = await host.sessions.open(ANA, sink, door="test")
+        session.submit("1")
+        assert session.cancel()
+        assert (await sink.end()).outcome is Outcome.INTERRUPTED
+        await session.close()
+
+
 async def test_a_backend_lost_mid_answer_keeps_the_text_and_the_session(run_host: RunHost) -> None:
     backend = ScriptedBackend(Script("so far so good", fail_at=2), "All is well.")
     async with run_host(plugins={"llm": backend}) as host:

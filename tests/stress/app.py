@@ -36,9 +36,9 @@ class Heard:
         return max(b - a for a, b in zip(self.times, self.times[1:], strict=False))
 
 
-def scripted(count: int) -> str:
+def scripted(count: int, word: str = "w") -> str:
     """What the scripted backend says in `count` tokens."""
-    return "".join(f" w{index}" for index in range(count))
+    return "".join(f" {word}{index}" for index in range(count))
 
 
 class App:
@@ -69,10 +69,12 @@ class App:
         frame: dict[str, Any] = json.loads(message.data)
         return frame
 
-    async def ask(self, prompt: str, heard: Heard | None = None) -> Heard:
+    async def ask(
+        self, prompt: str, heard: Heard | None = None, options: dict[str, Any] | None = None
+    ) -> Heard:
         """Ask and hear the whole answer; `heard` keeps what came even if the host dies."""
         heard = heard or Heard(prompt)
-        await self.socket.send_str(prompt)
+        await self.socket.send_json({"type": "prompt", "text": prompt, "options": options or {}})
         while heard.end is None:
             frame = await self.frame()
             if frame["type"] == "turn":
@@ -102,6 +104,22 @@ class App:
             assert answer.status == 200, await answer.text()
             found: list[dict[str, Any]] = (await answer.json())["messages"]
             return found
+
+
+async def gauge(http: aiohttp.ClientSession, server: Server, name: str) -> float:
+    """One meter of `/metrics`, all labels together."""
+    async with http.get(f"http://127.0.0.1:{server.port}/metrics", headers=HEADERS) as answer:
+        lines = (await answer.text()).splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
+
+
+async def sessions_become(http: aiohttp.ClientSession, server: Server, count: int) -> bool:
+    """Whether so many sessions are open within five seconds."""
+    for _ in range(50):
+        if await gauge(http, server, "jota_sessions") == count:
+            return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 async def until(condition: Any, limit_s: float = 10.0) -> bool:
