@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
 from jota_core.api import Health, MemoryStore, Plugin, PluginContext, Settings, hookimpl
 
-from .files import SCHEME, StoreFile
 from .late import LateStore
+from .urls import StoreUrl
 
 if TYPE_CHECKING:
+    from .sql.database import Database
     from .sql.store import SqlStore
+
+    Opener = Callable[[StoreUrl, PluginContext], Awaitable[Database]]
 
 RETENTION_EVERY_S = 3600.0
 
@@ -23,23 +26,23 @@ class JotaDbSettings(Settings):
     """Where conversations are kept, and for how long."""
 
     store: str = "sqlite:///jota.db"
-    """URL of the store. A relative path lies in the data folder; `sqlite:////srv/jota.db` is absolute."""
+    """URL of the store: a file, or a PostgreSQL database that several hosts may share.
+
+    `sqlite:///jota.db` lies in the data folder, `sqlite:////srv/jota.db` is absolute;
+    `postgresql://user:password@server/jota`.
+    """
     retention_days: float | None = Field(default=None, gt=0)
     """Conversations that nobody touched for so many days are deleted for good; null keeps everything."""
 
     @field_validator("store")
     @classmethod
     def _is_known(cls, url: str) -> str:
-        if not url.startswith(SCHEME) or not url[len(SCHEME) :].strip("/"):
-            raise ValueError(
-                'not a store that this version can open; write a file as "sqlite:///jota.db" '
-                '(in the data folder) or "sqlite:////srv/jota/jota.db" (anywhere)'
-            )
+        StoreUrl(url).check()
         return url
 
 
 class JotaDb(Plugin[JotaDbSettings]):
-    """Keeps conversations in SQLite, durable before anything is acknowledged."""
+    """Keeps conversations in SQLite or PostgreSQL, durable before anything is acknowledged."""
 
     Settings = JotaDbSettings
 
@@ -55,10 +58,13 @@ class JotaDb(Plugin[JotaDbSettings]):
     @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:
         """Open the store. Raises `NotReady` or `SetupFailed`, each with what to do."""
-        file = StoreFile.at(self.settings.store, ctx.data_dir)
-        store = await (await asyncio.to_thread(_machinery)).opened(file, ctx.log, ctx.on_close)
+        url = StoreUrl(self.settings.store)
+        database = await (await asyncio.to_thread(_opener, url))(url, ctx)
+        store = await asyncio.to_thread(_store, database)
+        store.start(ctx.on_close)
         self._memory.inner = store
         ctx.on_close(self._shut)
+        ctx.spawn("database", database.tend)
         if self.settings.retention_days is not None:
             ctx.spawn("retention", self._retain)
 
@@ -78,8 +84,18 @@ class JotaDb(Plugin[JotaDbSettings]):
             await asyncio.sleep(RETENTION_EVERY_S)
 
 
-def _machinery() -> type[SqlStore]:
-    """Import SQLAlchemy and its kin: a tenth of a second that `jota check` does not pay."""
+def _opener(url: StoreUrl) -> Opener:
+    """Import SQLAlchemy and the driver: a tenth of a second that `jota check` does not pay."""
+    if url.is_file:
+        from .sqlite import opened as open_file
+
+        return open_file
+    from .postgres import opened as open_server
+
+    return open_server
+
+
+def _store(database: Database) -> SqlStore:
     from .sql.store import SqlStore
 
-    return SqlStore
+    return SqlStore(database)

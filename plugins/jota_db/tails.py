@@ -1,6 +1,7 @@
 """The newest messages of conversations in use, kept in memory so that most turns read nothing.
 
-What is here was read from the file or written to it; this process is the file's only writer.
+What is here was read from the file or written to it; this process is the file's only writer. Where other
+hosts write too, nothing is kept.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class _Tail:
 class Tails:
     """Tails by conversation id. Not for threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_characters: int = MOST_CHARACTERS) -> None:
+        self._most = most_characters
         self._tails: OrderedDict[int, _Tail] = OrderedDict()
         self._reading: dict[int, object] = {}
         self._characters = 0
@@ -92,6 +94,8 @@ class Tails:
 
     def _keep(self, conversation_id: int, tail: _Tail) -> None:
         self.drop(conversation_id)
+        if not self._most:
+            return
         self._tails[conversation_id] = tail
         self._characters += tail.characters
         self._resize(tail, 0)
@@ -99,7 +103,7 @@ class Tails:
     def _resize(self, tail: _Tail, by: int) -> None:
         tail.characters += by
         self._characters += by
-        while self._characters > MOST_CHARACTERS:
+        while self._characters > self._most:
             _, least_used = self._tails.popitem(last=False)
             self._characters -= least_used.characters
 

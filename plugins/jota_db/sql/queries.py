@@ -29,12 +29,12 @@ def latest(sql: Sql, *, owner: str) -> Conversation | None:
     return next(iter(page(sql, owner=owner, limit=1, offset=0)), None)
 
 
-def make(sql: Sql, *, owner: str, seq: int, new: bool) -> tuple[Conversation, bool]:
+def make(sql: Sql, *, owner: str, new: bool) -> tuple[Conversation, bool]:
     """A new conversation and True; without `new` the latest one and False, if it appeared meanwhile."""
     found = None if new else latest(sql, owner=owner)
     if found is not None:
         return found, False
-    given = {"owner": owner, "seq": seq, "now": rows.now()}
+    given = {"owner": owner, "seq": sql.numbers(1)[0], "now": rows.now()}
     sql.change(s.ADD_CLIENT, given)
     return rows.conversation(sql.first(s.ADD_CONVERSATION, given)), True
 

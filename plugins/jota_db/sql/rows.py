@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,6 @@ from jota_core.api import Conversation, Outcome, StoredMessage, TurnRecord, Turn
 from .statement import Row
 from .statements import MARK
 from .tables import ANSWER, QUESTION, RUNNING
-from .work import OpenTurn
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATS = tuple(field.name for field in fields(TurnStats))
@@ -38,6 +37,11 @@ def message_id() -> str:
     return str(UUID(int=number & ~(0x3 << 62) | 0x2 << 62))
 
 
+def storable(text: str) -> str:
+    """Text without NUL, which PostgreSQL does not take; it is shown as what cannot be shown."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
 def marked(result: TurnResult) -> str:
     """The answer's text as it is kept."""
     if result.outcome is not Outcome.INTERRUPTED:
@@ -45,13 +49,22 @@ def marked(result: TurnResult) -> str:
     return result.text + MARK if result.text else MARK.strip()
 
 
-def opened(record: TurnRecord, seq: int, text: str) -> OpenTurn:
-    """A turn that begins now."""
+@dataclass(frozen=True, slots=True)
+class OpenTurn:
+    """A turn that this process has begun: its rows as they were written."""
+
+    record: TurnRecord
+    turn: Row
+    message: Row
+
+
+def opened(record: TurnRecord, text: str, *, seq: int, host: int) -> OpenTurn:
+    """A turn that begins now, as number `seq`."""
     at = now()
     turn = {
         "seq": seq, "id": record.turn_id, "conversation_id": record.conversation_id,
         "client_id": record.owner, "message_id": record.user_message_id, "answer_id": record.answer_id,
-        "state": RUNNING, "note": "", "error_code": None, "stats": None, "started_at": at,
+        "state": RUNNING, "host": host, "note": "", "error_code": None, "stats": None, "started_at": at,
         "finished_at": None,
     }  # fmt: skip
     return OpenTurn(record, turn, _message(seq, QUESTION, record.user_message_id, "user", text, at))
@@ -61,22 +74,22 @@ def ended(turn: OpenTurn, result: TurnResult) -> Row:
     """The turn's row once it is finished."""
     stats = json.dumps({name: getattr(result.stats, name) for name in _STATS})
     return {
-        **turn.turn, "state": result.outcome.value, "note": result.note, "error_code": result.error_code,
-        "stats": stats, "finished_at": now(),
+        **turn.turn, "state": result.outcome.value, "note": storable(result.note),
+        "error_code": result.error_code, "stats": stats, "finished_at": now(),
     }  # fmt: skip
 
 
 def answer(turn: OpenTurn, text: str, thought: str = "", model: str | None = None) -> Row:
     """The answer's row, whole or so far."""
     row = _message(turn.turn["seq"], ANSWER, turn.record.answer_id, "assistant", text, now())
-    row.update(thought=thought, ai_model_id=model)
+    row.update(thought=storable(thought), ai_model_id=model)
     return row
 
 
 def _message(seq: int, position: int, key: str, role: str, text: str, at: int) -> dict[str, Any]:
     return {
-        "turn_seq": seq, "position": position, "id": key, "role": role, "content": text, "thought": "",
-        "ai_model_id": None, "extra_data": None, "created_at": at,
+        "turn_seq": seq, "position": position, "id": key, "role": role, "content": storable(text),
+        "thought": "", "ai_model_id": None, "extra_data": None, "created_at": at,
     }  # fmt: skip
 
 

@@ -1,32 +1,30 @@
-"""SQLAlchemy Core statements, compiled once, and the thin hand that runs them in the connection's thread.
+"""SQLAlchemy Core statements, compiled once for each database, and the thin hand that runs them.
 
-A hop to the thread costs more than a statement, and every call of `sqlite3` gives the interpreter lock
+A hop to a thread costs more than a statement, and every call of `sqlite3` gives the interpreter lock
 away, which a busy event loop returns only after its switch interval. So a unit of work is a plain
-function that runs with one hop, and many rows go in with one call.
+function over `Sql` that runs in one go: in a thread on SQLite, in a greenlet on PostgreSQL.
 """
 
 from __future__ import annotations
 
-import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import ClauseElement
 
-DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 MOST_ROWS = 64
 Row = Mapping[str, Any]
 
 
-class Statement:
-    """One statement; `values` puts named parameters in the order of its question marks."""
+class Compiled:
+    """A statement's text for one database; `values` puts named parameters in the order of its marks."""
 
     __slots__ = ("_fixed", "_order", "sql")
 
-    def __init__(self, clause: ClauseElement) -> None:
-        compiled = clause.compile(dialect=DIALECT)
+    def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
+        compiled = clause.compile(dialect=dialect)
         self.sql = str(compiled)
         self._order: tuple[str, ...] = tuple(getattr(compiled, "positiontup", None) or ())
         self._fixed = dict(compiled.params)
@@ -36,6 +34,28 @@ class Statement:
         fixed = self._fixed
         return [given[name] if name in given else fixed[name] for name in self._order]
 
+    @property
+    def width(self) -> int:
+        """How many parameters it takes."""
+        return len(self._order)
+
+
+class Statement:
+    """One statement, compiled when it is first used."""
+
+    __slots__ = ("_clause", "_compiled")
+
+    def __init__(self, clause: ClauseElement) -> None:
+        self._clause = clause
+        self._compiled: dict[str, Compiled] = {}
+
+    def on(self, dialect: Dialect) -> Compiled:
+        """Its text for a database."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = Compiled(self._clause, dialect)
+        return found
+
 
 class Rows(Statement):
     """An insert that takes many rows in one call."""
@@ -44,58 +64,58 @@ class Rows(Statement):
 
     def __init__(self, clause: ClauseElement) -> None:
         super().__init__(clause)
-        row = f"({', '.join('?' * len(self._order))})"
-        # The same as SQLAlchemy's own "insertmanyvalues": the VALUES of one row, repeated.
-        self._texts = {
-            count: self.sql.replace(f"VALUES {row}", "VALUES " + ", ".join([row] * count), 1)
-            for count in _powers_of_two()
-        }
+        self._texts: dict[int, str] = {}
 
-    def chunks(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
+    def chunks(self, dialect: Dialect, rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
         """Statements and parameters; sizes are powers of two, so that SQLite prepares few."""
-        start = 0
+        compiled, start = self.on(dialect), 0
         while start < len(rows):
             count = min(MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
-            values = [value for row in rows[start : start + count] for value in self.values(row)]
-            yield self._texts[count], values
+            values = [value for row in rows[start : start + count] for value in compiled.values(row)]
+            yield self._text(compiled, count), values
             start += count
 
+    def _text(self, compiled: Compiled, count: int) -> str:
+        if count not in self._texts:
+            row = f"({', '.join('?' * compiled.width)})"
+            # The same as SQLAlchemy's own "insertmanyvalues": the VALUES of one row, repeated.
+            self._texts[count] = compiled.sql.replace(
+                f"VALUES {row}", "VALUES " + ", ".join([row] * count), 1
+            )
+        return self._texts[count]
 
-@cache
-def _powers_of_two() -> tuple[int, ...]:
-    return tuple(1 << power for power in range(MOST_ROWS.bit_length()))
 
+class Sql(ABC):
+    """Runs statements on one connection; only inside that connection's `run`."""
 
-class Sql:
-    """Runs compiled statements on one `sqlite3` connection; only inside that connection's thread."""
+    __slots__ = ()
 
-    __slots__ = ("raw",)
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self.raw = raw
-
+    @abstractmethod
     def all(self, statement: Statement, given: Row) -> list[Any]:
         """Every row."""
-        return self.raw.execute(statement.sql, statement.values(given)).fetchall()
 
     def first(self, statement: Statement, given: Row) -> Any:
         """The first row or None."""
         rows = self.all(statement, given)
         return rows[0] if rows else None
 
+    @abstractmethod
     def change(self, statement: Statement, given: Row) -> int:
         """Run a write; returns the number of rows it touched."""
-        return self.raw.execute(statement.sql, statement.values(given)).rowcount
 
+    @abstractmethod
     def insert(self, statement: Rows, rows: Sequence[Row]) -> None:
         """Insert (or upsert) all rows."""
-        for sql, values in statement.chunks(rows):
-            self.raw.execute(sql, values)
 
-    def pragma(self, text: str) -> list[Any]:
-        """Run a pragma; returns its rows."""
-        return self.raw.execute(f"PRAGMA {text}").fetchall()
-
+    @abstractmethod
     def say(self, words: str) -> None:
         """Run words of a transaction: BEGIN, COMMIT, SAVEPOINT and so on."""
-        self.raw.execute(words)
+
+    @property
+    @abstractmethod
+    def in_transaction(self) -> bool:
+        """Whether one was begun and not ended, by us or by an error."""
+
+    @abstractmethod
+    def numbers(self, count: int) -> list[int]:
+        """The next numbers of the one counter of turns and activity; each higher than any before."""

@@ -1,4 +1,4 @@
-"""Every statement of the store, written in portable SQLAlchemy Core and compiled once."""
+"""Every statement of the store, written once in SQLAlchemy Core for both databases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite says the same
 
 from .statement import Rows, Statement
 from .tables import ANSWER, INTERRUPTED, QUESTION, RUNNING, clients, conversations, messages, turns
@@ -115,7 +115,8 @@ PLACE_OF_MESSAGE = Statement(
 
 LAST_TURN = Statement(select(func.coalesce(func.max(t.seq), 0)))
 LAST_ACTIVITY = Statement(select(func.coalesce(func.max(c.activity), 0)))
-_cut = select(t.seq).where(IS_RUNNING)
+CUT = and_(IS_RUNNING, t.host == bindparam("host"))
+_cut = select(t.seq).where(CUT)
 MARK_PARTIAL_ANSWERS = Statement(
     update(messages)
     .where(m.turn_seq.in_(_cut), m.position == ANSWER)
@@ -128,14 +129,14 @@ ADD_MISSING_ANSWERS = Statement(
             t.seq, literal(ANSWER), t.answer_id, literal("assistant"), literal(MARK.strip()),
             literal(""), bindparam("now"),
         ).where(
-            IS_RUNNING,
+            CUT,
             ~exists().where(m.turn_seq == t.seq, m.position == ANSWER),
         ),
     )
 )  # fmt: skip
 END_CUT_TURNS = Statement(
     update(turns)
-    .where(IS_RUNNING)
+    .where(CUT)
     .values(
         state=literal(INTERRUPTED),
         error_code=bindparam("code"),
@@ -143,6 +144,7 @@ END_CUT_TURNS = Statement(
         stats=null(),
     )
 )
+RUNNING_HOSTS = Statement(select(t.host).where(IS_RUNNING).distinct())
 
 
 @cache

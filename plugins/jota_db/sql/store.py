@@ -1,10 +1,7 @@
-"""The memory store on SQLite: what to ask the writer and the readers, and what is known without asking."""
+"""The memory store: what to ask the writer and the readers, and what is known without asking."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,13 +16,12 @@ from jota_core.api import (
     TurnResult,
 )
 
-from ..files import StoreFile
-from ..tails import MOST_MESSAGES, Tails
+from ..tails import MOST_CHARACTERS, MOST_MESSAGES, Tails
 from . import queries, rows
-from .opening import OnClose, Opened
+from .database import Database, OnClose
+from .rows import OpenTurn
 from .statement import Sql
-from .trouble import explained, sentence
-from .work import Begin, Call, Finish, Keep, OpenTurn, Work
+from .work import Begin, Call, Finish, Keep, Work
 from .writer import Writer
 
 T = TypeVar("T")
@@ -37,32 +33,25 @@ DAY_US = 86_400_000_000
 
 
 class SqlStore(MemoryStore):
-    """One file. Every other owner's conversation is `not_found`; nothing is acknowledged undurable.
+    """One database. Every other owner's conversation is `not_found`; nothing is acknowledged undurable.
 
     Finishing a turn of a deleted conversation raises `not_found`; checkpointing one does nothing.
     """
 
-    def __init__(self, opened: Opened) -> None:
-        self._file = opened.file
-        self._moved_aside = opened.moved_aside
-        self._readers = opened.readers
-        self._writing = opened.writing
-        self._writer = Writer(opened.writing, self._stored)
-        self._seq = itertools.count(opened.last_seq + 1)
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._writer = Writer(database, self._stored)
         self._open_turns: OrderedDict[str, OpenTurn] = OrderedDict()
-        self._tails = Tails()
+        self._tails = Tails(0 if database.is_shared else MOST_CHARACTERS)
 
-    @classmethod
-    async def opened(cls, file: StoreFile, log: logging.Logger, on_close: OnClose) -> SqlStore:
-        """Open the file and start to write. Raises `NotReady`, `SetupFailed`."""
-        store = cls(await Opened.open(file, log, on_close))
-        store._writer.start()
-        on_close(store._writer.close)
-        return store
+    def start(self, on_close: OnClose) -> None:
+        """Begin to write; what waits when it closes is written still."""
+        self._writer.start()
+        on_close(self._writer.close)
 
     @property
     def available(self) -> bool:
-        """True: the section exists only while the file is open."""
+        """True: the section exists only while the database is open."""
         return True
 
     async def open_conversation(
@@ -75,7 +64,7 @@ class SqlStore(MemoryStore):
         return found or await self._begin_conversation(owner, new)
 
     async def _begin_conversation(self, owner: str, new: bool) -> Conversation:
-        make = partial(queries.make, owner=owner, seq=next(self._seq), new=new)
+        make = partial(queries.make, owner=owner, new=new)
         made: tuple[Conversation, bool] = await self._write(Call(make, self._conversation_made))
         return made[0]
 
@@ -90,7 +79,7 @@ class SqlStore(MemoryStore):
         if known and (known.record.conversation_id, known.record.owner) == (conversation_id, owner):
             return known.record
         record = TurnRecord(turn_id, conversation_id, owner, rows.message_id(), rows.message_id())
-        begun: OpenTurn | TurnRecord = await self._write(Begin(rows.opened(record, next(self._seq), text)))
+        begun: OpenTurn | TurnRecord = await self._write(Begin(record, text, self.database.host))
         return begun.record if isinstance(begun, OpenTurn) else begun
 
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
@@ -106,7 +95,7 @@ class SqlStore(MemoryStore):
             del self._open_turns[record.turn_id]
             await self._write(_finish(turn, result))
         else:
-            work = _finish(rows.opened(record, 0, ""), result)
+            work = _finish(rows.opened(record, "", seq=0, host=self.database.host), result)
             await self._write(Call(work.alone, lambda _: self._tails.drop(record.conversation_id)))
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
@@ -148,10 +137,10 @@ class SqlStore(MemoryStore):
         await self._write(Call(partial(queries.set_model, key=conversation_id, owner=owner, model=model_id)))
 
     async def delete_conversation(self, conversation_id: int, owner: str) -> None:
-        """See `MemoryStore`. Its bytes are overwritten in the file."""
+        """See `MemoryStore`. In SQLite its bytes are overwritten in the file."""
         delete = partial(queries.delete, key=conversation_id, owner=owner)
         await self._write(Call(delete, self._deleted))
-        await self._empty_log()
+        await self._emptied()
 
     async def forget_older_than(self, days: float) -> int:
         """Delete conversations that were not touched for `days`, a few at a time; returns how many."""
@@ -160,32 +149,32 @@ class SqlStore(MemoryStore):
         while ids := await self._write(Call(forget, self._deleted)):
             gone += len(ids)
         if gone:
-            await self._empty_log()
+            await self._emptied()
         return gone
 
     async def health(self) -> Health:
         """Cheap; counts come from an index."""
         trouble = self._writer.trouble
         if trouble is not None:
-            return Health(False, sentence(self._file.path, trouble))
-        if self._moved_aside:
-            return Health(False, self._moved_aside)
+            return Health(False, self.database.sentence(trouble))
+        if self.database.warning:
+            return Health(False, self.database.warning)
         count = await self._read(queries.count)
-        size = await asyncio.to_thread(self._file.size)
-        return Health(True, f"{self._file.path}: {count} conversations, {size / 1e6:.1f} MB.")
+        with self.database.explained():
+            size = await self.database.size()
+        return Health(True, f"{self.database.name}: {count} conversations, {size / 1e6:.1f} MB.")
 
-    async def _empty_log(self) -> None:
-        """Deleted text stays in the write-ahead log until that is emptied."""
-        with explained(self._file.path):
-            await self._writing.run(lambda sql: sql.pragma("wal_checkpoint(TRUNCATE)"))
+    async def _emptied(self) -> None:
+        with self.database.explained():
+            await self.database.deleted()
 
     async def _write(self, work: Work) -> Any:
-        with explained(self._file.path):
+        with self.database.explained():
             return await self._writer.write(work)
 
     async def _read(self, query: Callable[[Sql], T]) -> T:
-        with explained(self._file.path):
-            return await self._readers.run(query)
+        with self.database.explained():
+            return await self.database.readers.run(query)
 
     def _stored(self, work: Work, result: Any) -> None:
         """Keep in mind what is on the disk now; called also when the caller is gone."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Sequence,
     String,
     Table,
     Text,
@@ -21,6 +22,9 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+Sequence("jota_numbers", metadata=metadata, data_type=BigInteger())
+"""The one counter, where several hosts share it; SQLite's only host counts by itself."""
+Sequence("jota_hosts", metadata=metadata)
 Number = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit number; SQLite keeps rows in its order when it is called INTEGER."""
 
@@ -64,6 +68,7 @@ turns = Table(
     Column("stats", Text),  # JSON; null until finish_turn, also on turns that a restart has marked
     Column("started_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("host", Integer, nullable=False, server_default="0"),  # which of those that share the database
     # The tenant check of every write: a turn cannot exist in a conversation of another owner.
     ForeignKeyConstraint(
         ["conversation_id", "client_id"],

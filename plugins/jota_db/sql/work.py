@@ -13,22 +13,15 @@ from typing import Any, ClassVar
 
 from jota_core.api import Code, MemoryStoreError, TurnRecord
 
+from . import rows
 from . import statements as s
+from .rows import OpenTurn
 from .statement import Row, Sql
 
 
 def no_such_conversation(conversation_id: int) -> MemoryStoreError:
     """The one sentence for a conversation that is not there and for one of another owner."""
     return MemoryStoreError(Code.NOT_FOUND, f"There is no conversation {conversation_id}.")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenTurn:
-    """A turn that this process has begun: its rows as they were written."""
-
-    record: TurnRecord
-    turn: Row
-    message: Row
 
 
 class Work(ABC):
@@ -65,21 +58,26 @@ class Call(Work):
 class Begin(Work):
     """A new turn with the user's message; results in the `OpenTurn`, or the record of one that exists."""
 
-    opened: OpenTurn
+    record: TurnRecord
+    text: str
+    host: int
     given_up_with_caller: ClassVar[bool] = True
 
     @classmethod
     def together(cls, sql: Sql, works: Sequence[Begin]) -> list[Any]:
         """Constraints refuse foreign conversations and repeated turns."""
-        sql.insert(s.ADD_TURNS, [work.opened.turn for work in works])
-        sql.insert(s.ADD_MESSAGES, [work.opened.message for work in works])
-        turns = [work.opened.turn for work in works]
-        touch(sql, {turn["conversation_id"] for turn in turns}, turns[-1]["started_at"])
-        return [work.opened for work in works]
+        begun = [
+            rows.opened(work.record, work.text, seq=seq, host=work.host)
+            for work, seq in zip(works, sql.numbers(len(works)), strict=True)
+        ]
+        sql.insert(s.ADD_TURNS, [turn.turn for turn in begun])
+        sql.insert(s.ADD_MESSAGES, [turn.message for turn in begun])
+        touch(sql, {work.record.conversation_id for work in works}, begun[-1].turn["started_at"])
+        return begun
 
     def alone(self, sql: Sql) -> OpenTurn | TurnRecord:
         """Raises `not_found` for a foreign conversation, `invalid_request` for a foreign turn id."""
-        record = self.opened.record
+        record = self.record
         owned = {"conversation_id": record.conversation_id, "owner": record.owner}
         if sql.first(s.CONVERSATION_NAMED, owned) is None:
             raise no_such_conversation(record.conversation_id)

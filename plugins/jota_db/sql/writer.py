@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from jota_core.api import Code, MemoryStoreError
 
-from .connection import Connection
+from .database import Database
 from .statement import Sql
 from .work import ORDER, Work
 
@@ -24,8 +23,8 @@ Job = tuple[Work, asyncio.Future[Any]]
 class Writer:
     """Owns the connection that writes. One write that fails does not fail its neighbours."""
 
-    def __init__(self, connection: Connection, stored: Callable[[Work, Any], None]) -> None:
-        self._connection = connection
+    def __init__(self, database: Database, stored: Callable[[Work, Any], None]) -> None:
+        self._database = database
         self._stored = stored  # told of every work that is on the disk, before its caller is
         self._jobs: asyncio.Queue[Job | None] = asyncio.Queue(WAITING)
         self._task: asyncio.Task[None] | None = None
@@ -81,12 +80,12 @@ class Writer:
     async def _batch(self, jobs: Sequence[Job]) -> None:
         works = [work for work, _ in jobs]
         try:
-            results = await self._connection.run(lambda sql: write_all(sql, works))
+            results = await self._database.writing.run(lambda sql: write_all(sql, works))
         except Exception as error:  # noqa: BLE001 - handed to every caller: nothing of it is stored
             results = [error] * len(jobs)
             self.trouble = error
         else:
-            self.trouble = next((e for e in results if isinstance(e, sqlite3.OperationalError)), None)
+            self.trouble = self._trouble_in(results)
         for (work, done), result in zip(jobs, results, strict=True):
             failed = isinstance(result, Exception)
             if not failed:
@@ -95,6 +94,11 @@ class Writer:
                 done.set_exception(result)
             elif not done.cancelled():
                 done.set_result(result)
+
+    def _trouble_in(self, results: Sequence[Any]) -> Exception | None:
+        """An error that is the database's own, not one that a single write brought on itself."""
+        errors = (result for result in results if isinstance(result, Exception))
+        return next((error for error in errors if self._database.is_trouble(error)), None)
 
 
 def _given_up(job: Job) -> bool:
@@ -116,7 +120,7 @@ def _committed(sql: Sql, works: Sequence[Work], way: Callable[[Sql, Sequence[Wor
         results = way(sql, works)
         sql.say("COMMIT")
     except BaseException:
-        if sql.raw.in_transaction:
+        if sql.in_transaction:
             sql.say("ROLLBACK")
         raise
     return results
@@ -140,7 +144,7 @@ def _alone(sql: Sql, work: Work) -> Any:
     try:
         result = work.alone(sql)
     except Exception as error:
-        if not sql.raw.in_transaction:
+        if not sql.in_transaction:
             raise  # the disk took the whole transaction with it
         sql.say("ROLLBACK TO work")
         result = error

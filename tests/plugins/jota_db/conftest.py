@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.postgres import PostgresServer
 from jota_core.api import Event, HealthReport, HttpRoute, MemoryStore, PluginContext
 from jota_db import JotaDb
 
@@ -73,7 +75,22 @@ def section() -> Running:
     return running
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests of a run."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, postgres: PostgresServer) -> str:
+    """An empty store of each kind."""
+    if request.param == "sqlite":
+        return "sqlite:///jota.db"
+    return postgres.create(f"test_{secrets.token_hex(8)}")
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[MemoryStore]:
-    async with running(tmp_path) as (_, store):
+async def store(tmp_path: Path, url: str) -> AsyncIterator[MemoryStore]:
+    async with running(tmp_path, store=url) as (_, store):
         yield store

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
+from benchmarks.postgres import PostgresServer
 from jota_core.api import Code, MemoryStoreError, Outcome, TurnRecord, TurnResult
 
 OWNERS = st.sampled_from(["ana", "ben"])
-TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
+TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 RESULTS = st.builds(
     TurnResult,
     outcome=st.sampled_from([Outcome.COMPLETE, Outcome.INTERRUPTED]),
@@ -50,6 +54,7 @@ def marked(outcome: Outcome | None, text: str) -> str:
 
 class Histories(RuleBasedStateMachine):
     running_section: Any
+    new_store: Callable[[], str]
     talks_made = Bundle("talks")
     turns_begun = Bundle("turns")
 
@@ -59,10 +64,11 @@ class Histories(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.talks: dict[int, Talk] = {}
         self.count = 0
+        self.url = type(self).new_store()
         self.start()
 
     def start(self) -> None:
-        self.section = self.running_section(Path(self.folder.name))
+        self.section = self.running_section(Path(self.folder.name), store=self.url)
         _, self.store = self.runner.run(self.section.__aenter__())
 
     def stop(self) -> None:
@@ -186,8 +192,15 @@ class Histories(RuleBasedStateMachine):
             assert [(m.id, m.content, m.note) for m in listed] == self.expected(talk, False)
 
 
-def test_random_histories(section: Any) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_random_histories(section: Any, postgres: PostgresServer, database: str) -> None:
+    """Both databases are held against the same model, with the same histories."""
+    fresh = {
+        "sqlite": lambda: "sqlite:///jota.db",
+        "postgresql": lambda: postgres.create(f"model_{secrets.token_hex(8)}"),
+    }
     Histories.running_section = staticmethod(section)
+    Histories.new_store = staticmethod(fresh[database])
     machine = Histories.TestCase
     machine.settings = settings(
         max_examples=25, stateful_step_count=30, deadline=None, derandomize=True,

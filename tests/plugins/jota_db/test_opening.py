@@ -36,10 +36,12 @@ def shape(path: Path) -> list[Any]:
 
 
 def test_migrations_make_the_same_tables(tmp_path: Path) -> None:
-    from jota_db.sql.schema import bring_up_to_date, migrate
+    from jota_db.sql.schema import migrate
+    from jota_db.sqlite.schema import bring_up_to_date, changing
 
     bring_up_to_date(tmp_path / "created.db")
-    migrate(tmp_path / "migrated.db")
+    with changing(tmp_path / "migrated.db") as connection:
+        migrate(connection)
     created, migrated = shape(tmp_path / "created.db"), shape(tmp_path / "migrated.db")
     assert sorted(map(str, migrated)) == sorted(map(str, created))
     before = (tmp_path / "migrated.db").read_bytes()
@@ -156,11 +158,11 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
     """In a child without root's rights, which would make any folder writable."""
     program = """
 import os, sys, pathlib
-from jota_db.files import StoreFile
+from jota_db.sqlite.files import StoreFile
 if os.getuid() == 0:
     os.setuid(65534)
 try:
-    StoreFile.at("sqlite:///jota.db", pathlib.Path(sys.argv[1])).claim()
+    StoreFile(pathlib.Path(sys.argv[1]) / "jota.db").claim()
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -179,7 +181,9 @@ except Exception as error:
     assert "Make " in done.stdout and "writable" in done.stdout
 
 
-@pytest.mark.parametrize("url", ["", "jota.db", "sqlite:///", "postgresql://db/jota", "sqlite://jota.db"])
+@pytest.mark.parametrize(
+    "url", ["", "jota.db", "sqlite:///", "postgresql://db", "mysql://db/jota", "sqlite://jota.db"]
+)
 def test_other_urls_are_refused_in_a_sentence(url: str) -> None:
     with pytest.raises(ValueError, match="not a store that this version can open"):
         JotaDb.Settings(store=url)
@@ -199,7 +203,7 @@ def test_importing_the_plugin_is_cheap() -> None:
 def test_opening_a_store_does_not_import_alembic(tmp_path: Path) -> None:
     program = """
 import sys, pathlib
-from jota_db.sql.schema import bring_up_to_date
+from jota_db.sqlite.schema import bring_up_to_date
 for _ in range(2):
     bring_up_to_date(pathlib.Path(sys.argv[1]) / "jota.db")
 print([m for m in ('alembic', 'sqlalchemy.orm') if m in sys.modules])

@@ -37,6 +37,13 @@ async def test_a_failing_write_does_not_fail_its_neighbours(store: MemoryStore) 
     assert [m.content for m in listed] == [f"q{n}" for n in range(30) if n % 3]
 
 
+async def test_nul_which_postgresql_does_not_take_is_shown_as_such_everywhere(store: MemoryStore) -> None:
+    talk = await store.open_conversation("u")
+    record = await store.begin_turn("t", talk.id, "u", "a\0b")
+    await store.finish_turn(record, TurnResult(Outcome.COMPLETE, "\0", thought="\0"))
+    assert [m.content for m in await store.recall(talk.id, "u", limit=2)] == ["a\ufffdb", "\ufffd"]
+
+
 async def test_callers_that_give_up_harm_nobody(store: MemoryStore) -> None:
     talk = await store.open_conversation("u")
     records = [await store.begin_turn(f"t{n}", talk.id, "u", f"q{n}") for n in range(20)]

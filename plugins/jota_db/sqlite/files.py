@@ -10,7 +10,6 @@ from pathlib import Path
 
 from jota_core.api import NotReady
 
-SCHEME = "sqlite:///"
 BESIDE = ("", "-wal", "-shm")
 """What SQLite keeps for one store: the file itself and two beside it."""
 
@@ -20,11 +19,6 @@ class StoreFile:
     """A path and what is done to it outside SQLite. Every method blocks; call them in a thread."""
 
     path: Path
-
-    @classmethod
-    def at(cls, url: str, data_dir: Path) -> StoreFile:
-        """The file that a `sqlite:///` URL names; relative to `data_dir`."""
-        return cls(data_dir / url.removeprefix(SCHEME))
 
     def claim(self) -> int:
         """Lock the store for this process; returns the lock's descriptor, to be closed at the end.

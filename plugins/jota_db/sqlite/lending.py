@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Self, TypeVar
 
-from .statement import Sql
+from ..sql.statement import Sql
 
 T = TypeVar("T")
 
