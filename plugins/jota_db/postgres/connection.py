@@ -83,6 +83,11 @@ class PostgresSql(Sql):
         """See `Sql`; shared by all hosts."""
         return [row[0] for row in self._done(self.raw.fetch(NEXT, count))]
 
+    def count_on(self, number: int, conversation: int) -> None:
+        """See `Sql`."""
+        self.value("SELECT setval('jota_numbers', $1)", max(number, 1))
+        self.value("SELECT setval(pg_get_serial_sequence('conversations', 'id'), $1)", max(conversation, 1))
+
     def value(self, words: str, *given: object) -> Any:
         """The first value that plain SQL of PostgreSQL's own finds."""
         return self._done(self.raw.fetchval(words, *given))

@@ -44,7 +44,7 @@ class PostgresDatabase(Database):
         self = cls(url, log)
         try:
             await (await connect(url.dsn)).close()  # says what is wrong before SQLAlchemy wraps it up
-            await _bring_up_to_date(url)
+            await bring_up_to_date(url)
             on_close(self._presence.close)
             await self._presence.begin()
             self.host = self._presence.host
@@ -83,7 +83,7 @@ def _size(sql: Sql) -> int:
     return int(sql.value("SELECT pg_database_size(current_database())"))
 
 
-async def _bring_up_to_date(url: StoreUrl) -> None:
+async def bring_up_to_date(url: StoreUrl) -> None:
     """Create or migrate the tables, while no other host does. Raises `SetupFailed`."""
     engine = create_async_engine(
         f"postgresql+asyncpg://{url.dsn.partition('://')[2]}",

@@ -119,3 +119,7 @@ class Sql(ABC):
     @abstractmethod
     def numbers(self, count: int) -> list[int]:
         """The next numbers of the one counter of turns and activity; each higher than any before."""
+
+    @abstractmethod
+    def count_on(self, number: int, conversation: int) -> None:
+        """The highest numbers in use, of the counter and of conversations."""

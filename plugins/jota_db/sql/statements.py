@@ -114,6 +114,7 @@ PLACE_OF_MESSAGE = Statement(
 )
 
 LAST_TURN = Statement(select(func.coalesce(func.max(t.seq), 0)))
+LAST_CONVERSATION = Statement(select(func.coalesce(func.max(c.id), 0)))
 LAST_ACTIVITY = Statement(select(func.coalesce(func.max(c.activity), 0)))
 CUT = and_(IS_RUNNING, t.host == bindparam("host"))
 _cut = select(t.seq).where(CUT)

@@ -39,10 +39,6 @@ class SqliteSql(Sql):
         self.raw = raw
         self._numbers: Iterator[int] = itertools.count(1)
 
-    def count_from(self, last: int) -> None:
-        """The highest number in use."""
-        self._numbers = itertools.count(last + 1)
-
     def all(self, statement: Statement, given: Row) -> list[Any]:
         """See `Sql`."""
         compiled = statement.on(DIALECT)
@@ -70,6 +66,10 @@ class SqliteSql(Sql):
     def numbers(self, count: int) -> list[int]:
         """See `Sql`; this process is the file's only writer of turns."""
         return [next(self._numbers) for _ in range(count)]
+
+    def count_on(self, number: int, conversation: int) -> None:
+        """See `Sql`; SQLite itself counts conversations."""
+        self._numbers = itertools.count(number + 1)
 
     def pragma(self, text: str) -> list[Any]:
         """Run a pragma; returns its rows."""

@@ -12,9 +12,9 @@ from jota_core.api import NotReady
 
 from ..sql import statements as s
 from ..sql.connection import Readers
+from ..sql.copying import highest_numbers
 from ..sql.cut import mark_cut_turns
 from ..sql.database import Database, OnClose
-from ..sql.statement import Sql
 from . import trouble
 from .connection import SqliteConnection
 from .files import StoreFile
@@ -45,7 +45,7 @@ class SqliteDatabase(Database):
             await self._tables(log)
             await self._connect(on_close)
             cut = await self.writing.run(partial(mark_cut_turns, host=self.host))
-            self.writing.sql.count_from(await self.writing.run(_last_number))
+            self.writing.sql.count_on(*await self.writing.run(highest_numbers))
         except sqlite3.Error as error:
             advice = trouble.advice(error)
             raise NotReady(f"The store {file.path} cannot be opened: {error}. {advice}") from error
@@ -88,7 +88,3 @@ class SqliteDatabase(Database):
             log.error("%s", self.warning)
             await asyncio.to_thread(self._file.create)
             await asyncio.to_thread(bring_up_to_date, self._file.path)
-
-
-def _last_number(sql: Sql) -> int:
-    return max(int(sql.first(last, {})[0]) for last in (s.LAST_TURN, s.LAST_ACTIVITY))

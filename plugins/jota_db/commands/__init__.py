@@ -1,0 +1,5 @@
+"""`jota db`: look after the store from the command line."""
+
+from .db import db
+
+__all__ = ["db"]

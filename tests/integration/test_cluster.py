@@ -1,0 +1,116 @@
+"""Two orchestrators on one PostgreSQL serve one conversation; `config/cluster.yaml`, with `jota_echo` as the model.
+
+`JOTA_KILLS` says how often one of them is killed (8).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import urllib.error
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+
+from benchmarks.postgres import PostgresServer
+from jota_core.testing import free_port
+
+from .conftest import Place
+
+KILLS = int(os.environ.get("JOTA_KILLS", "8"))
+ECHO = """
+host: {data: ./data, drain_s: 2}
+plugins:
+  memory: {plugin: jota_db, store: "%s"}
+  llm: {plugin: jota_echo, delay_s: 0.02}
+  app: {plugin: jota_http, listen: "127.0.0.1:%d"}
+"""
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[list[Place]]:
+    with PostgresServer() as server:
+        store, found = server.create("jota"), []
+        for name in ("one", "two"):
+            place = Place(tmp_path / name, free_port())
+            place.folder.mkdir()
+            (place.folder / "jota.yaml").write_text(ECHO % (store, place.port))
+            found.append(place)
+        yield found
+
+
+class Fleet:
+    """Both hosts as processes; one can be killed and started again."""
+
+    def __init__(self, places: list[Place], stack: ExitStack) -> None:
+        self.places = places
+        self._stack = stack
+        self._processes: dict[int, Popen[str]] = {}
+
+    def start(self, index: int) -> None:
+        self._processes[index] = self._stack.enter_context(self.places[index].running())
+        self.places[index].health()
+
+    def kill(self, index: int) -> None:
+        self._processes[index].kill()
+        self._processes[index].communicate(timeout=10)
+
+
+def messages(place: Place, conversation: int) -> list[dict[str, Any]]:
+    """All of a conversation, oldest first."""
+    path, found = f"/api/v1/conversations/{conversation}/messages?user_id=ana&limit=200", list[Any]()
+    page = place.get(path)["messages"]
+    while page:
+        found = page + found
+        page = place.get(f"{path}&before={page[0]['id']}")["messages"]
+    return found
+
+
+def test_nothing_acknowledged_is_missing_whoever_is_killed_and_when(places: list[Place]) -> None:
+    chance = random.Random(4711)
+    with ExitStack() as stack:
+        fleet, answered = Fleet(places, stack), list[tuple[str, str]]()
+        for index in (0, 1):
+            fleet.start(index)
+        conversation = 0
+        for number in range(KILLS):
+            victim = number % 2
+            killer = threading.Timer(chance.uniform(0.05, 0.6), fleet.kill, [victim])
+            killer.start()
+            for turn in range(12):
+                text = f"turn {number}.{turn} " + "word " * 5
+                try:
+                    told = places[turn % 2].chat(text)
+                except (OSError, urllib.error.URLError):
+                    continue  # nothing was acknowledged
+                conversation = told["conversation_id"]
+                answered.append((text, told["response"]))
+            killer.join()
+            fleet.start(victim)
+            _is_all_there(places, conversation, answered)
+
+
+def _is_all_there(places: list[Place], conversation: int, answered: list[tuple[str, str]]) -> None:
+    """Each acknowledged turn once, in order, on both hosts; cut ones are marked within seconds."""
+    until = time.monotonic() + 10
+    while any(message["outcome"] is None for message in messages(places[0], conversation)[1::2]):
+        assert time.monotonic() < until, "a cut turn was not marked"
+        time.sleep(0.2)
+    stored = [messages(place, conversation) for place in places]
+    assert stored[0] == stored[1]
+    questions = [message["content"].strip() for message in stored[0] if message["role"] == "user"]
+    assert len(questions) == len(set(questions)), "something is there twice"
+    turns = {message["turn_id"]: message["content"] for message in stored[0] if message["role"] == "user"}
+    whole = [
+        (turns[message["turn_id"]].strip(), message["content"])
+        for message in stored[0]
+        if message["outcome"] == "complete"
+    ]
+    asked = [(text.strip(), content) for text, content in answered]
+    assert [turn for turn in whole if turn in asked] == asked
