@@ -15,6 +15,8 @@ from jota_core.api import (
     TurnResult,
 )
 
+from .people.preferences import KnownPreferences, Preferences
+
 if TYPE_CHECKING:
     from .sql.store import SqlStore
 
@@ -24,6 +26,7 @@ class LateStore(MemoryStore):
 
     def __init__(self) -> None:
         self.inner: SqlStore | None = None
+        self._preferences = KnownPreferences()
 
     @property
     def available(self) -> bool:
@@ -56,8 +59,14 @@ class LateStore(MemoryStore):
         await self._open().finish_turn(record, result)
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
-        """See `MemoryStore`."""
-        return await self._open().recall(conversation_id, owner, limit=limit)
+        """See `MemoryStore`; never more than the client wants to be remembered."""
+        store = self._open()
+        most = (await self._preferences.of(store, owner)).memory_limit
+        return await store.recall(conversation_id, owner, limit=limit if most is None else min(limit, most))
+
+    async def preferences(self, owner: str) -> Preferences:
+        """How this client likes it; the usual when nobody can tell."""
+        return await self._preferences.of(self.inner, owner) if self.inner else Preferences()
 
     async def list_conversations(
         self, owner: str, *, limit: int = 50, offset: int = 0

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from jota_core.api import Health, MemoryStore, Plugin, PluginContext, Settings, hookimpl
+from jota_core.api import (
+    Credentials,
+    Health,
+    MemoryStore,
+    Plugin,
+    PluginContext,
+    Principal,
+    Settings,
+    TurnDraft,
+    hookimpl,
+)
 
 from .late import LateStore
+from .people.authenticator import Authenticator
 from .urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -49,6 +61,7 @@ class JotaDb(Plugin[JotaDbSettings]):
     def __init__(self, settings: JotaDbSettings) -> None:
         super().__init__(settings)
         self._memory = LateStore()
+        self._authenticator = Authenticator()
 
     @hookimpl
     def jota_memories(self) -> Sequence[MemoryStore]:
@@ -67,6 +80,18 @@ class JotaDb(Plugin[JotaDbSettings]):
         ctx.spawn("database", database.tend)
         if self.settings.retention_days is not None:
             ctx.spawn("retention", self._retain)
+
+    @hookimpl
+    async def jota_authenticate(self, credentials: Credentials) -> Principal | None:
+        """Keys of `jota clients` count at every door. Raises `MemoryStoreError` when it cannot be told."""
+        store = self._memory.inner
+        return await self._authenticator.principal(store, credentials) if store else None
+
+    @hookimpl
+    async def jota_prepare_turn(self, draft: TurnDraft) -> TurnDraft | None:
+        """Add what the client wants the assistant to know."""
+        extra = (await self._memory.preferences(draft.principal.id)).system_prompt_extra
+        return replace(draft, system=f"{draft.system}\n\n{extra}") if extra else None
 
     @hookimpl
     async def jota_health(self) -> Health | None:

@@ -23,7 +23,8 @@ from .settings import HttpSettings
 
 NO_KEYS = (
     "It listens on {listen}, which other machines can reach, but has no keys, so anyone could use Jota. "
-    "Add a key under `keys:` (`phone: {{key: {{env: JOTA_APP_KEY}}}}`) or listen on 127.0.0.1."
+    "Add a key under `keys:` (`phone: {{key: {{env: JOTA_APP_KEY}}}}`), or set `keys_required: true` and "
+    "make keys with `jota clients add`, or listen on 127.0.0.1."
 )
 
 
@@ -41,7 +42,7 @@ class JotaHttp(Plugin[HttpSettings]):
     @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:
         """Refuse a listener that strangers could use. Raises `SetupFailed`."""
-        if not self.settings.is_loopback and not self.settings.keys:
+        if not self.settings.is_loopback and self.settings.is_open:
             raise SetupFailed(NO_KEYS.format(listen=self.settings.listen))
         # aiohttp takes a while to import; in a thread the loop goes on meanwhile.
         await asyncio.to_thread(import_module, "jota_http.application")
@@ -57,7 +58,7 @@ class JotaHttp(Plugin[HttpSettings]):
         """Static keys count at every door; a door without keys is open, which only loopback may be."""
         if self.settings.keys:
             return self._keys.principal(credentials)
-        if credentials.door == self._section:
+        if self.settings.is_open and credentials.door == self._section:
             return Principal(credentials.user_id or self.settings.default_user)
         return None
 

@@ -19,7 +19,7 @@ class Gate:
 
     def __init__(self, sessions: Sessions, settings: HttpSettings, section: str) -> None:
         self.section = section
-        self.is_open = not settings.keys
+        self.is_open = settings.is_open
         """Whether callers without a key are let in."""
         self._sessions = sessions
         self._wrong = WrongKeys(settings.wrong_keys_per_minute)

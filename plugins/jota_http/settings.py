@@ -46,6 +46,8 @@ class HttpSettings(Settings):
     """Address and port; beyond loopback (`0.0.0.0:8000`) only with keys. Port 0 takes any free one."""
     keys: dict[str, KeySettings] = Field(default_factory=dict)
     """Static keys by name. With any, every request needs one; without, the door is open."""
+    keys_required: bool = False
+    """Let nobody in without a key, even when none stands here: those of `jota clients` count."""
     default_user: str = "api_user"
     """Whose conversation it is when the caller names nobody."""
     allowed_hosts: tuple[str, ...] = ()
@@ -72,6 +74,11 @@ class HttpSettings(Settings):
     def _parse(cls, listen: str) -> str:
         split_listen(listen)
         return listen
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers without a key are let in."""
+        return not self.keys and not self.keys_required
 
     @cached_property
     def address(self) -> tuple[str, int]:

@@ -1,5 +1,6 @@
-"""`jota db`: look after the store from the command line."""
+"""`jota db` and `jota clients`: look after the store from the command line."""
 
+from .clients import clients
 from .db import db
 
-__all__ = ["db"]
+__all__ = ["clients", "db"]

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jota_core.api import AuthFailed, NotReady, SetupFailed
 
 from ..urls import StoreUrl
+from .saying import Data, stop, url_of
 
 if TYPE_CHECKING:
     from ..sql.statement import Sql
 
-WRONG = 2
-"""Exit code for what the user can put right, as in every `jota` command."""
-
 db = typer.Typer(help="Look after the store.", no_args_is_help=True)
-
-Data = Annotated[
-    Path | None, typer.Option("--data", help="The data folder, as for `jota run`.", metavar="DIR")
-]
 
 
 @db.callback()
@@ -39,13 +33,13 @@ def copy_(
     """Copy everything from one store into another, empty one. Stop Jota first."""
     from .opening import data_folder
 
-    urls = [_url(text) for text in (source, target)]
+    urls = [url_of(text) for text in (source, target)]
     try:
         rows = asyncio.run(_copied(urls[0], urls[1], data_folder(data)))
     except (NotReady, AuthFailed, SetupFailed) as error:
-        _stop(str(error))
+        stop(str(error))
     except OSError as error:
-        _stop(f"The store cannot be opened: {error}.")
+        stop(f"The store cannot be opened: {error}.")
     typer.echo(f"{rows} rows were copied. Name the new store in jota.yaml: store: {urls[1]}")
 
 
@@ -55,7 +49,7 @@ async def _copied(source: StoreUrl, target: StoreUrl, data: Path) -> int:
     from .opening import opened
 
     if source.is_file and not source.path(data).exists():
-        _stop(f"There is no store {source.path(data)}.")
+        stop(f"There is no store {source.path(data)}.")
     async with opened(source, data, alone=True) as reading, opened(target, data, alone=True) as writing:
         return await greenlet_spawn(_copy, reading, writing, str(target))
 
@@ -66,20 +60,6 @@ def _copy(reading: Sql, writing: Sql, name: str) -> int:
     try:
         rows = copy(reading, writing, lambda table, count: typer.echo(f"  {table}: {count}"))
     except NotEmpty:
-        _stop(f"{name} holds something already; copying needs an empty store. Nothing was changed.")
+        stop(f"{name} holds something already; copying needs an empty store. Nothing was changed.")
     writing.count_on(*highest_numbers(writing))
     return rows
-
-
-def _url(text: str) -> StoreUrl:
-    url = StoreUrl(text)
-    try:
-        url.check()
-    except ValueError as error:
-        _stop(f"{text} is {error}.")
-    return url
-
-
-def _stop(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(WRONG)

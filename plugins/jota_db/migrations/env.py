@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from jota_db.sql.tables import metadata
+from jota_db.sql.schema import TABLES
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True
+    connection=context.config.attributes["connection"], target_metadata=TABLES, render_as_batch=True
 )
 context.run_migrations()

@@ -9,8 +9,9 @@ from sqlalchemy import Table, bindparam, func, insert, select, tuple_
 
 from . import statements as s
 from .cut import mark_cut_turns
+from .schema import TABLES
+from .shelf import as_row
 from .statement import Row, Rows, Sql, Statement
-from .tables import metadata
 
 PAGE = 500
 Told = Callable[[str, int], None]
@@ -28,7 +29,7 @@ def copy(source: Sql, target: Sql, told: Told) -> int:
     source.say("BEGIN")  # one snapshot
     target.say("BEGIN IMMEDIATE")
     try:
-        rows = sum(_copy_table(table, source, target, told) for table in metadata.sorted_tables)
+        rows = sum(_copy_table(table, source, target, told) for table in TABLES.sorted_tables)
         target.say("COMMIT")
     finally:
         for sql in (source, target):
@@ -59,13 +60,12 @@ def _copy_table(table: Table, source: Sql, target: Sql, told: Told) -> int:
 
 def _pages(table: Table, source: Sql) -> Iterator[Sequence[Row]]:
     """In the order of the primary key; each page begins behind the last one's end."""
-    names = [column.name for column in table.columns]
     keys = list(table.primary_key.columns)
     ordered = select(*table.columns).order_by(*keys).limit(PAGE)
     after = tuple_(*(bindparam(f"after_{key.name}", type_=key.type) for key in keys))
     first, further = Statement(ordered), Statement(ordered.where(tuple_(*keys) > after))
     found: list[Any] = source.all(first, {})
     while found:
-        page = [dict(zip(names, row, strict=True)) for row in found]
+        page = [as_row(table, row) for row in found]
         yield page
         found = source.all(further, {f"after_{key.name}": page[-1][key.name] for key in keys})

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from jota_core.api import Code, MemoryStoreError
+from jota_core.api import Code, JotaError, MemoryStoreError
 
 from .connection import Connection, Readers
 
@@ -55,7 +55,7 @@ class Database(ABC):
         """Turn what the driver raises into `MemoryStoreError`."""
         try:
             yield
-        except MemoryStoreError:
+        except JotaError:
             raise
         except Exception as error:
             told = _wrong_value(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jota_core.api import Code, Conversation, MemoryStoreError, StoredMessage
 
+from ..people.configs import config_of
 from . import rows
 from . import statements as s
 from .statement import Sql
@@ -36,6 +37,8 @@ def make(sql: Sql, *, owner: str, new: bool) -> tuple[Conversation, bool]:
         return found, False
     given = {"owner": owner, "seq": sql.numbers(1)[0], "now": rows.now()}
     sql.change(s.ADD_CLIENT, given)
+    config = config_of(sql, owner)
+    given["model"] = config["preferred_model_id"] if config else None
     return rows.conversation(sql.first(s.ADD_CONVERSATION, given)), True
 
 

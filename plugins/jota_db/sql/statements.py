@@ -67,6 +67,7 @@ ADD_CONVERSATION = Statement(
     insert(conversations)
     .values(
         client_id=bindparam("owner"),
+        model_id=bindparam("model"),
         activity=bindparam("seq"),
         created_at=bindparam("now"),
         updated_at=bindparam("now"),

@@ -59,8 +59,8 @@ class SqlStore(MemoryStore):
     ) -> Conversation:
         """See `MemoryStore`."""
         if conversation_id is not None:
-            return await self._read(partial(queries.owned, key=conversation_id, owner=owner))
-        found = None if new else await self._read(partial(queries.latest, owner=owner))
+            return await self.read(partial(queries.owned, key=conversation_id, owner=owner))
+        found = None if new else await self.read(partial(queries.latest, owner=owner))
         return found or await self._begin_conversation(owner, new)
 
     async def _begin_conversation(self, owner: str, new: bool) -> Conversation:
@@ -108,7 +108,7 @@ class SqlStore(MemoryStore):
         asked = max(limit, MOST_MESSAGES)
         token = self._tails.reading(conversation_id)
         try:
-            found, last_seq = await self._read(
+            found, last_seq = await self.read(
                 partial(queries.recall, key=conversation_id, owner=owner, limit=asked)
             )
             self._tails.read(token, conversation_id, owner, found, last_seq, len(found) < asked)
@@ -121,14 +121,14 @@ class SqlStore(MemoryStore):
     ) -> Sequence[Conversation]:
         """See `MemoryStore`. At most 1000 at once."""
         limit = max(0, min(limit, MOST_ASKED))
-        return await self._read(partial(queries.page, owner=owner, limit=limit, offset=max(0, offset)))
+        return await self.read(partial(queries.page, owner=owner, limit=limit, offset=max(0, offset)))
 
     async def list_messages(
         self, conversation_id: int, owner: str, *, limit: int = 50, before: str | None = None
     ) -> Sequence[StoredMessage]:
         """See `MemoryStore`. At most 1000 at once; an unknown `before` is `not_found`."""
         limit = max(0, min(limit, MOST_ASKED))
-        return await self._read(
+        return await self.read(
             partial(queries.messages, key=conversation_id, owner=owner, limit=limit, before=before)
         )
 
@@ -159,7 +159,7 @@ class SqlStore(MemoryStore):
             return Health(False, self.database.sentence(trouble))
         if self.database.warning:
             return Health(False, self.database.warning)
-        count = await self._read(queries.count)
+        count = await self.read(queries.count)
         with self.database.explained():
             size = await self.database.size()
         return Health(True, f"{self.database.name}: {count} conversations, {size / 1e6:.1f} MB.")
@@ -172,7 +172,13 @@ class SqlStore(MemoryStore):
         with self.database.explained():
             return await self._writer.write(work)
 
-    async def _read(self, query: Callable[[Sql], T]) -> T:
+    async def change(self, work: Callable[[Sql], T]) -> T:
+        """Do something rare in the next transaction. Raises what it raises, or `MemoryStoreError`."""
+        result: T = await self._write(Call(work))
+        return result
+
+    async def read(self, query: Callable[[Sql], T]) -> T:
+        """Ask something. Raises what it raises, or `MemoryStoreError`."""
         with self.database.explained():
             return await self.database.readers.run(query)
 

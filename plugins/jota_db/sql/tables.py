@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 
 metadata = MetaData()
@@ -34,6 +36,12 @@ clients = Table(
     Column("id", String, primary_key=True),
     Column("type", String, nullable=False, server_default="CHAT"),
     Column("created_at", BigInteger, nullable=False),
+    Column("name", String),
+    Column("key_hash", String),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("updated_at", BigInteger, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Index("clients_by_key", "key_hash", unique=True),
 )
 
 conversations = Table(
@@ -48,6 +56,7 @@ conversations = Table(
     Column("activity", Number, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("provider_id", Integer),
     UniqueConstraint("id", "client_id", name="conversations_owner"),
     Index("conversations_latest", "client_id", "activity"),
     sqlite_autoincrement=True,  # the id of a deleted conversation is never given out again

@@ -1,0 +1,1 @@
+"""Who may do what: clients, services and admins, their keys, and how each client likes it."""

@@ -1,0 +1,63 @@
+"""Answers `jota_authenticate` from the store, and remembers for a moment what it found."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import sha256
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from jota_core.api import Credentials, Principal
+
+if TYPE_CHECKING:
+    from ..sql.store import SqlStore
+    from .registry import Identity
+
+KNOWN_S = 5.0
+"""A revoked key works for so long still."""
+MOST = 4096
+ROLES = {
+    "client": frozenset({"chat"}),
+    "service": frozenset({"chat", "service"}),
+    "node": frozenset({"chat", "node"}),
+    "admin": frozenset({"chat", "service", "admin"}),
+}
+
+
+class Authenticator:
+    """Keys of the store count at every door."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[float, Identity | None]] = OrderedDict()
+
+    async def principal(self, store: SqlStore, credentials: Credentials) -> Principal | None:
+        """Who this is; None for a key that is not ours. Raises `MemoryStoreError` when it cannot be told.
+
+        A client speaks for itself, whatever the address says; services and admins for whom they name.
+        """
+        if not credentials.key:
+            return None
+        identity = await self.identity(store, credentials.key)
+        if identity is None or not identity.is_active:
+            return None
+        own = identity.kind == "client"
+        owner = identity.id if own else credentials.user_id or identity.id
+        return Principal(owner, ROLES[identity.kind])
+
+    async def identity(self, store: SqlStore, key: str) -> Identity | None:
+        """Who holds a key."""
+        from .registry import holder
+
+        digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
+        until, identity = self._known.get(digest, (0.0, None))
+        if until < monotonic():
+            identity = await store.read(lambda sql: holder(sql, key))
+            self._known[digest] = (monotonic() + KNOWN_S, identity)
+            self._known.move_to_end(digest)
+            if len(self._known) > MOST:
+                self._known.popitem(last=False)
+        return identity
+
+    def forget(self) -> None:
+        """Somebody was added, rotated or revoked here."""
+        self._known.clear()
