@@ -57,6 +57,7 @@ from .generation import (
 )
 from .hooks import JotaHooks, hookimpl
 from .http import HttpRequest, HttpResponse, HttpRoute
+from .listening import WrongKeys, is_loopback, split_listen
 from .plugin import Plugin, PluginContext, Settings
 from .tags import Kind, TagSplitter
 from .tasks import TaskOwner
@@ -135,5 +136,8 @@ __all__ = [
     "TurnResult",
     "TurnStats",
     "Usage",
+    "WrongKeys",
     "hookimpl",
+    "is_loopback",
+    "split_listen",
 ]

@@ -6,9 +6,8 @@ import asyncio
 
 from aiohttp import web
 
-from jota_core.api import Code, Credentials, Principal, Refused, Sessions
+from jota_core.api import Code, Credentials, Principal, Refused, Sessions, WrongKeys
 
-from .keys import WrongKeys
 from .settings import HttpSettings
 
 LONGEST_KEY = 512

@@ -7,9 +7,9 @@ import socket
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from jota_core.api import Code, Refused
+from jota_core.api import Code, Refused, is_loopback
 
-from .settings import HttpSettings, is_loopback
+from .settings import HttpSettings
 
 HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?")
 

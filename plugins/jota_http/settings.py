@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 
-from jota_core.api import Settings
+from jota_core.api import Settings, is_loopback, split_listen
 
 ROLES = frozenset({"chat", "node", "service", "admin"})
 
@@ -89,21 +88,3 @@ class HttpSettings(Settings):
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the door."""
         return is_loopback(self.address[0])
-
-
-def split_listen(listen: str) -> tuple[str, int]:
-    """`127.0.0.1:8000`, `[::1]:8000` or `:8000` as host and port. Raises `ValueError`."""
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{listen!r} is not an address with a port, such as 127.0.0.1:8000")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError(f"write IPv6 addresses in brackets, such as [::1]:{port}")
-    return host.strip("[]"), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address means this machine only."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

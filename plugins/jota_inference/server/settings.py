@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from jota_core.api import Settings
+from jota_core.api import Settings, is_loopback, split_listen
 
 
 class CenterSettings(Settings):
@@ -33,9 +32,7 @@ class CenterSettings(Settings):
     @field_validator("listen")
     @classmethod
     def _address(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or not int(port) < 65536:
-            raise ValueError("must be ADDRESS:PORT, as in 127.0.0.1:3000")
+        split_listen(value)
         return value
 
     @model_validator(mode="after")
@@ -47,17 +44,12 @@ class CenterSettings(Settings):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return split_listen(self.listen)
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        host = self.address[0]
-        try:
-            return ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return is_loopback(self.address[0])
 
     @property
     def all_keys(self) -> dict[str, str]:
