@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from .errors import Code
 from .facts import State
@@ -101,4 +102,14 @@ class LoopBlocked:
     where: str
 
 
-Event = SectionChanged | SessionOpened | SessionClosed | TurnFinished | LoopBlocked
+@dataclass(frozen=True, slots=True)
+class ReminderDue:
+    """Fact: the time of a reminder has come; doors tell its owner, or everybody when there is none."""
+
+    reminder_id: str
+    owner: str | None
+    message: str
+    at: datetime
+
+
+Event = SectionChanged | SessionOpened | SessionClosed | TurnFinished | LoopBlocked | ReminderDue

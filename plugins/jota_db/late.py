@@ -33,7 +33,8 @@ class LateStore(MemoryStore):
         """Whether the store is open."""
         return self.inner is not None and self.inner.available
 
-    def _open(self) -> SqlStore:
+    def opened(self) -> SqlStore:
+        """The store. Raises `MemoryStoreError` while there is none."""
         if self.inner is None:
             raise MemoryStoreError(
                 Code.MEMORY_UNAVAILABLE, "The memory is not open yet; `jota doctor` tells why.", 1.0
@@ -44,25 +45,29 @@ class LateStore(MemoryStore):
         self, owner: str, conversation_id: int | None = None, *, new: bool = False
     ) -> Conversation:
         """See `MemoryStore`."""
-        return await self._open().open_conversation(owner, conversation_id, new=new)
+        return await self.opened().open_conversation(owner, conversation_id, new=new)
 
     async def begin_turn(self, turn_id: str, conversation_id: int, owner: str, text: str) -> TurnRecord:
         """See `MemoryStore`."""
-        return await self._open().begin_turn(turn_id, conversation_id, owner, text)
+        return await self.opened().begin_turn(turn_id, conversation_id, owner, text)
 
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
         """See `MemoryStore`."""
-        await self._open().checkpoint(record, text)
+        await self.opened().checkpoint(record, text)
 
     async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
         """See `MemoryStore`."""
-        await self._open().finish_turn(record, result)
+        await self.opened().finish_turn(record, result)
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
         """See `MemoryStore`; never more than the client wants to be remembered."""
-        store = self._open()
+        store = self.opened()
         most = (await self._preferences.of(store, owner)).memory_limit
         return await store.recall(conversation_id, owner, limit=limit if most is None else min(limit, most))
+
+    def preferences_changed(self, owner: str) -> None:
+        """They are read anew."""
+        self._preferences.forget(owner)
 
     async def preferences(self, owner: str) -> Preferences:
         """How this client likes it; the usual when nobody can tell."""
@@ -72,18 +77,18 @@ class LateStore(MemoryStore):
         self, owner: str, *, limit: int = 50, offset: int = 0
     ) -> Sequence[Conversation]:
         """See `MemoryStore`."""
-        return await self._open().list_conversations(owner, limit=limit, offset=offset)
+        return await self.opened().list_conversations(owner, limit=limit, offset=offset)
 
     async def list_messages(
         self, conversation_id: int, owner: str, *, limit: int = 50, before: str | None = None
     ) -> Sequence[StoredMessage]:
         """See `MemoryStore`."""
-        return await self._open().list_messages(conversation_id, owner, limit=limit, before=before)
+        return await self.opened().list_messages(conversation_id, owner, limit=limit, before=before)
 
     async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:
         """See `MemoryStore`."""
-        await self._open().set_model(conversation_id, owner, model_id)
+        await self.opened().set_model(conversation_id, owner, model_id)
 
     async def delete_conversation(self, conversation_id: int, owner: str) -> None:
         """See `MemoryStore`."""
-        await self._open().delete_conversation(conversation_id, owner)
+        await self.opened().delete_conversation(conversation_id, owner)

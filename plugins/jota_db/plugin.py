@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from jota_core.api import (
     Credentials,
@@ -17,12 +17,18 @@ from jota_core.api import (
     PluginContext,
     Principal,
     Settings,
+    SetupFailed,
+    Transport,
     TurnDraft,
     hookimpl,
+    is_loopback,
+    split_listen,
 )
 
 from .late import LateStore
 from .people.authenticator import Authenticator
+from .reminders import keep_reminding
+from .server.door import DbDoor
 from .urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -32,6 +38,10 @@ if TYPE_CHECKING:
     Opener = Callable[[StoreUrl, PluginContext], Awaitable[Database]]
 
 RETENTION_EVERY_S = 3600.0
+NO_KEY = (
+    "It listens on {listen}, which other machines can reach, but has no key, so anyone could read it. "
+    "Add `key: {{env: JOTA_DB_API_KEY}}` or listen on 127.0.0.1."
+)
 
 
 class JotaDbSettings(Settings):
@@ -43,8 +53,21 @@ class JotaDbSettings(Settings):
     `sqlite:///jota.db` lies in the data folder, `sqlite:////srv/jota.db` is absolute;
     `postgresql://user:password@server/jota`.
     """
+    listen: str | None = None
+    """Offer the store to other machines here (`0.0.0.0:8080`), in the REST of JotaDB; null offers nothing."""
+    key: SecretStr | None = None
+    """What every request to `listen` shows as its bearer; needed beyond this machine."""
+    wrong_keys_per_minute: int = Field(default=10, gt=0)
+    """From one address; more are refused with 429 until the minute is over."""
     retention_days: float | None = Field(default=None, gt=0)
     """Conversations that nobody touched for so many days are deleted for good; null keeps everything."""
+
+    @field_validator("listen")
+    @classmethod
+    def _parse(cls, listen: str | None) -> str | None:
+        if listen is not None:
+            split_listen(listen)
+        return listen
 
     @field_validator("store")
     @classmethod
@@ -62,6 +85,7 @@ class JotaDb(Plugin[JotaDbSettings]):
         super().__init__(settings)
         self._memory = LateStore()
         self._authenticator = Authenticator()
+        self._door = DbDoor(settings, self._authenticator, self._memory.opened, self._changed)
 
     @hookimpl
     def jota_memories(self) -> Sequence[MemoryStore]:
@@ -69,8 +93,17 @@ class JotaDb(Plugin[JotaDbSettings]):
         return [self._memory]
 
     @hookimpl
+    def jota_transports(self) -> Sequence[Transport]:
+        """The door for other machines, where there is to be one."""
+        return [self._door] if self.settings.listen else []
+
+    @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:
         """Open the store. Raises `NotReady` or `SetupFailed`, each with what to do."""
+        listen = self.settings.listen
+        if listen and not self.settings.key and not is_loopback(split_listen(listen)[0]):
+            raise SetupFailed(NO_KEY.format(listen=listen))
+        self._door.context = ctx
         url = StoreUrl(self.settings.store)
         database = await (await asyncio.to_thread(_opener, url))(url, ctx)
         store = await asyncio.to_thread(_store, database)
@@ -78,6 +111,7 @@ class JotaDb(Plugin[JotaDbSettings]):
         self._memory.inner = store
         ctx.on_close(self._shut)
         ctx.spawn("database", database.tend)
+        ctx.spawn("reminders", lambda: keep_reminding(store, ctx))
         if self.settings.retention_days is not None:
             ctx.spawn("retention", self._retain)
 
@@ -98,6 +132,11 @@ class JotaDb(Plugin[JotaDbSettings]):
         """Where the file is, how large it is, and what is wrong with it."""
         store = self._memory.inner
         return await store.health() if store else None
+
+    def _changed(self, name: str) -> None:
+        """Somebody's key or preferences are others now."""
+        self._authenticator.forget()
+        self._memory.preferences_changed(name)
 
     async def _shut(self) -> None:
         self._memory.inner = None

@@ -12,6 +12,7 @@ from jota_core.api import (
     Plugin,
     PluginContext,
     Principal,
+    ReminderDue,
     SetupFailed,
     Transport,
     hookimpl,
@@ -48,6 +49,7 @@ class JotaHttp(Plugin[HttpSettings]):
         await asyncio.to_thread(import_module, "jota_http.application")
         self._section = ctx.section
         self._door.context = ctx
+        ctx.subscribe(ReminderDue, self._door.remind)
 
     @hookimpl
     def jota_transports(self) -> Sequence[Transport]:

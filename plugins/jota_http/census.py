@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jota_core.api import ReminderDue
+
     from .ws.wire import Wire
 
 STEP_S = 1.0
@@ -45,6 +47,11 @@ class Census:
     def joined(self, wire: Wire) -> None:
         """A connection has become a WebSocket."""
         self.wires.add(wire)
+
+    def remind(self, due: ReminderDue) -> None:
+        """Tell every WebSocket that a reminder's time has come."""
+        for wire in list(self.wires):
+            wire.remind(due)
 
     def left(self, wire: Wire) -> None:
         """A WebSocket is closed."""

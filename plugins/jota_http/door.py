@@ -7,7 +7,7 @@ import resource
 import socket
 from typing import TYPE_CHECKING
 
-from jota_core.api import Health, PluginContext, Sessions, Transport
+from jota_core.api import Health, PluginContext, ReminderDue, Sessions, Transport
 
 from .census import Census
 from .chores import Chores
@@ -89,6 +89,10 @@ class HttpDoor(Transport):
         await runner.cleanup()
         await self._census.everyone_left(GOODBYE_S)
         await self._chores.close(GOODBYE_S)
+
+    def remind(self, due: ReminderDue) -> None:
+        """Tell whoever is connected and meant."""
+        self._census.remind(due)
 
     def health(self) -> Health:
         """How many are connected."""

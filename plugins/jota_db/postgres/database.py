@@ -65,6 +65,10 @@ class PostgresDatabase(Database):
         """See `Database`."""
         return trouble.advice(error)
 
+    def is_conflict(self, error: Exception) -> bool:
+        """See `Database`."""
+        return isinstance(error, asyncpg.IntegrityConstraintViolationError)
+
     def is_trouble(self, error: Exception) -> bool:
         """See `Database`."""
         return isinstance(error, trouble.UNWELL)

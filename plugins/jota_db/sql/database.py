@@ -12,6 +12,7 @@ from .connection import Connection, Readers
 
 OnClose = Callable[[Callable[[], Awaitable[None]]], None]
 RETRY_S = 2.0
+CONFLICT = "Something with such an id is there already, or what it names is not. Nothing was changed."
 
 
 class Database(ABC):
@@ -31,6 +32,10 @@ class Database(ABC):
     @abstractmethod
     def advice(self, error: Exception) -> str | None:
         """What to do about an error that is the database's; None for any other."""
+
+    @abstractmethod
+    def is_conflict(self, error: Exception) -> bool:
+        """Whether a write broke a rule of the tables: something is there already, or is not."""
 
     @abstractmethod
     def is_trouble(self, error: Exception) -> bool:
@@ -58,7 +63,8 @@ class Database(ABC):
         except JotaError:
             raise
         except Exception as error:
-            told = _wrong_value(error)
+            told = MemoryStoreError(Code.INVALID_REQUEST, CONFLICT) if self.is_conflict(error) else None
+            told = told or _wrong_value(error)
             if told is None and self.advice(error) is not None:
                 told = MemoryStoreError(Code.MEMORY_UNAVAILABLE, self.sentence(error), RETRY_S)
             if told is None:

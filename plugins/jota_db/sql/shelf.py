@@ -80,9 +80,15 @@ class Shelf:
 def as_row(table: Table, row: Any) -> Entry:
     """A row by names; SQLite's numbers for true and false become what they mean."""
     return {
-        column.name: bool(value) if isinstance(column.type, Boolean) and value is not None else value
-        for column, value in zip(table.columns, row, strict=True)
+        name: bool(value) if is_bool and value is not None else value
+        for (name, is_bool), value in zip(_columns(table), row, strict=True)
     }
+
+
+@cache
+def _columns(table: Table) -> tuple[tuple[str, bool], ...]:
+    """Names, as plain text, and which are true or false."""
+    return tuple((str.__str__(each.name), isinstance(each.type, Boolean)) for each in table.columns)
 
 
 @cache

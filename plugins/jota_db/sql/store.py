@@ -75,17 +75,22 @@ class SqlStore(MemoryStore):
 
     async def begin_turn(self, turn_id: str, conversation_id: int, owner: str, text: str) -> TurnRecord:
         """See `MemoryStore`. A turn id of another conversation is `invalid_request`."""
-        known = self._open_turns.get(turn_id)
-        if known and (known.record.conversation_id, known.record.owner) == (conversation_id, owner):
+        ids = rows.message_id(), rows.message_id()
+        return await self.begin(TurnRecord(turn_id, conversation_id, owner, *ids), text)
+
+    async def begin(self, record: TurnRecord, text: str) -> TurnRecord:
+        """As `begin_turn`, with message ids that the caller made."""
+        known = self._open_turns.get(record.turn_id)
+        place = (record.conversation_id, record.owner)
+        if known and (known.record.conversation_id, known.record.owner) == place:
             return known.record
-        record = TurnRecord(turn_id, conversation_id, owner, rows.message_id(), rows.message_id())
         begun: OpenTurn | TurnRecord = await self._write(Begin(record, text, self.database.host))
         return begun.record if isinstance(begun, OpenTurn) else begun
 
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
         """See `MemoryStore`."""
         turn = self._open_turns.get(record.turn_id)
-        if turn is not None and text:
+        if turn is not None and turn.record == record and text:
             await self._write(Keep(record.turn_id, rows.answer(turn, text)))
 
     async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
@@ -131,6 +136,10 @@ class SqlStore(MemoryStore):
         return await self.read(
             partial(queries.messages, key=conversation_id, owner=owner, limit=limit, before=before)
         )
+
+    def forget_tail(self, conversation_id: int) -> None:
+        """A conversation got something that was no turn of ours."""
+        self._tails.drop(conversation_id)
 
     async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:
         """See `MemoryStore`."""

@@ -57,6 +57,10 @@ class SqliteDatabase(Database):
         """See `Database`."""
         return trouble.advice(error) if isinstance(error, sqlite3.Error) else None
 
+    def is_conflict(self, error: Exception) -> bool:
+        """See `Database`."""
+        return isinstance(error, sqlite3.IntegrityError)
+
     def is_trouble(self, error: Exception) -> bool:
         """See `Database`."""
         return isinstance(error, sqlite3.OperationalError)

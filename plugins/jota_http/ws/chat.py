@@ -11,6 +11,7 @@ from jota_core.api import (
     Delta,
     JotaError,
     Refused,
+    ReminderDue,
     ReplyEvent,
     ReplySink,
     Session,
@@ -148,6 +149,11 @@ class Chat(ReplySink):
 
     def too_large(self, limit: int) -> None:
         self._refuse(Refused(Code.TOO_LARGE, f"The message has more than {limit} bytes, which is the most."))
+
+    def reminded(self, due: ReminderDue) -> None:
+        if due.owner in (None, self.session.principal.id):
+            frame = {"type": "reminder", "reminder_id": due.reminder_id, "content": due.message, "at": due.at}
+            self._send(self._style.frame(frame))
 
     def draining(self) -> None:
         self._chores.turn_ended(self)

@@ -11,6 +11,8 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol as WebSocketProtocol
 
+from jota_core.api import ReminderDue
+
 from ..census import Census
 
 HIGH_WATER = 128 * 1024
@@ -37,6 +39,7 @@ class Listener(Protocol):
     def too_slow(self) -> None: ...
     def draining(self) -> None: ...
     def wire_lost(self) -> None: ...
+    def reminded(self, due: ReminderDue) -> None: ...
 
 
 class Wire(asyncio.Protocol):
@@ -134,6 +137,11 @@ class Wire(asyncio.Protocol):
     def drain(self) -> None:
         """The host stops: nobody whom we owe nothing needs to stay."""
         self._listener.draining()
+
+    def remind(self, due: ReminderDue) -> None:
+        """A reminder's time has come; whoever listens knows whether it is theirs."""
+        if self.is_open:
+            self._listener.reminded(due)
 
     def heartbeat(self) -> None:
         """Called now and then: ping a silent client, cut a dead one."""

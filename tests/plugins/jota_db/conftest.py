@@ -6,15 +6,18 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from benchmarks.postgres import PostgresServer
 from jota_core.api import Event, HealthReport, HttpRoute, MemoryStore, PluginContext
 from jota_db import JotaDb
+from jota_db.server.door import DbDoor
 
 
 class Context(PluginContext):
@@ -26,6 +29,7 @@ class Context(PluginContext):
         self.log = logging.getLogger("jota_db.test")
         self.closers: list[Callable[[], Awaitable[None]]] = []
         self.tasks: list[asyncio.Task[None]] = []
+        self.published: list[Event] = []
 
     def on_close(self, clean_up: Callable[[], Awaitable[None]]) -> None:
         self.closers.append(clean_up)
@@ -35,7 +39,8 @@ class Context(PluginContext):
 
     def ready(self) -> None: ...
 
-    def publish(self, event: Event) -> None: ...
+    def publish(self, event: Event) -> None:
+        self.published.append(event)
 
     def subscribe(self, kind: Any, observer: Any) -> None: ...
 
@@ -53,6 +58,7 @@ class Context(PluginContext):
             await clean_up()
 
 
+BEARER = "bearer-of-the-test-0123456789"
 Section = tuple[JotaDb, MemoryStore]
 Running = Callable[..., Any]
 
@@ -66,6 +72,70 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Section]:
     try:
         await plugin.jota_setup(context)
         yield plugin, store
+    finally:
+        await context.close()
+
+
+class Rest:
+    """The door of a store, asked over a real socket."""
+
+    def __init__(self, plugin: JotaDb, store: Any, context: Context, http: aiohttp.ClientSession) -> None:
+        self.plugin = plugin
+        self.store = store
+        self.published = context.published
+        self._http = http
+        (door,) = plugin.jota_transports()
+        assert isinstance(door, DbDoor)
+        self.base = f"http://127.0.0.1:{door.port}"
+
+    async def __call__(
+        self, method: str, path: str, body: Any = None, *, key: str = "", client: str = "",
+        bearer: str | None = BEARER, status: int | None = None, **headers: str,
+    ) -> Any:  # fmt: skip
+        """What it answers; `status` is what it must be."""
+        shown = {"X-API-Key": key, "X-Client-ID": client, **headers}
+        shown = {name.replace("_", "-"): text for name, text in shown.items() if text}
+        if bearer is not None:
+            shown["Authorization"] = f"Bearer {bearer}"
+        async with self._http.request(
+            method, self.base + path, json=body, headers=shown, allow_redirects=False
+        ) as answer:
+            text = await answer.text()
+            assert status is None or answer.status == status, (answer.status, text)
+            assert answer.status < 500 or answer.status == 503, text
+            return await answer.json() if answer.content_type == "application/json" else text
+
+    async def add(self, name: str, kind: str = "client") -> str:
+        """Somebody new; returns their key."""
+        from jota_db.people import registry
+
+        def work(sql: Any) -> str:
+            if kind == "client":
+                return registry.add_client(sql, name)[1]
+            return registry.add_service(sql, name, kind)[1]
+
+        key: str = await self.store.inner.change(work)
+        return key
+
+
+@pytest.fixture
+async def rest(tmp_path: Path, url: str) -> AsyncIterator[Rest]:
+    """A store of each kind behind its door."""
+    plugin = JotaDb(JotaDb.Settings(store=url, listen="127.0.0.1:0", key=SecretStr(BEARER)))
+    context = Context(tmp_path)
+    (store,) = plugin.jota_memories()
+    (door,) = plugin.jota_transports()
+    assert isinstance(door, DbDoor)
+    try:
+        await plugin.jota_setup(context)
+        serving = asyncio.create_task(door.serve(None))  # type: ignore[arg-type]  # it asks no session
+        while not door.port and not serving.done():
+            await asyncio.sleep(0.01)
+        async with aiohttp.ClientSession() as http:
+            yield Rest(plugin, store, context, http)
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
     finally:
         await context.close()
 
