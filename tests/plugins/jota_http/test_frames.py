@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
+
+from jota_core.api import ReminderDue
 
 if TYPE_CHECKING:
     from tests.plugins.jota_http.conftest import Running
@@ -40,6 +43,25 @@ async def test_session_frame_comes_first(door: Running) -> None:
         "user_id": "eva",
         "proto": 2,
     }
+
+
+async def test_a_reminder_reaches_its_owner_and_nobody_else(door: Running) -> None:
+    at = datetime(2026, 12, 1, 20, tzinfo=UTC)
+    async with (
+        connect(door.ws + "/api/chat/ws/ana") as ana,
+        connect(door.ws + "/api/chat/ws/ben") as ben,
+        connect(door.ws + "/ws/chat/ana") as raw,
+    ):
+        for app in (ana, ben):
+            await app.recv()
+        for owner in ("ana", None):
+            door.context.observers[ReminderDue](ReminderDue(f"of {owner}", owner, "té", at))
+        first, second = json.loads(await ana.recv()), json.loads(await ana.recv())
+        told = {"type": "reminder", "content": "té", "at": "2026-12-01T20:00:00+00:00"}
+        assert first == {**told, "reminder_id": "of ana"}
+        assert second == json.loads(await ben.recv()) == {**told, "reminder_id": "of None"}
+        await raw.send("hello")
+        assert "reminder" not in str(await raw.recv())
 
 
 async def test_default_user(door: Running) -> None:
