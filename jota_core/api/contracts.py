@@ -177,8 +177,11 @@ class MemoryStore(ABC):
         """Keep the answer so far; called about once a second while it grows."""
 
     @abstractmethod
-    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
-        """Make the answer durable, whole or marked. Repeating it changes nothing."""
+    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> bool:
+        """Make the answer durable, whole or marked. Repeating it changes nothing.
+
+        False when it is on the disk of this host only and waits for the store's return.
+        """
 
     @abstractmethod
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:

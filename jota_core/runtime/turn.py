@@ -195,11 +195,10 @@ class Turn:
 
     async def _persist(self, memory: MemoryStore, record: TurnRecord, result: TurnResult) -> bool:
         try:
-            await self._parts.stored(memory.finish_turn(record, result))
+            return await self._parts.stored(memory.finish_turn(record, result))
         except MemoryStoreError as error:
             log.error("The answer of turn %s was not stored: %s", self.id, error.sentence)
             return False
         except Exception:
             log.exception("The answer of turn %s was not stored.", self.id)
             return False
-        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jota_core.api import (
     Code,
@@ -18,22 +18,23 @@ from jota_core.api import (
 from .people.preferences import KnownPreferences, Preferences
 
 if TYPE_CHECKING:
-    from .sql.store import SqlStore
+    from .sql.store import SqlStore  # noqa: F401 - named in a string below
+
+S = TypeVar("S", bound=MemoryStore)
 
 
-class LateStore(MemoryStore):
+class Late(MemoryStore, Generic[S]):
     """Passes everything to `inner`; while that is None every call is `memory_unavailable`."""
 
     def __init__(self) -> None:
-        self.inner: SqlStore | None = None
-        self._preferences = KnownPreferences()
+        self.inner: S | None = None
 
     @property
     def available(self) -> bool:
         """Whether the store is open."""
         return self.inner is not None and self.inner.available
 
-    def opened(self) -> SqlStore:
+    def opened(self) -> S:
         """The store. Raises `MemoryStoreError` while there is none."""
         if self.inner is None:
             raise MemoryStoreError(
@@ -55,23 +56,13 @@ class LateStore(MemoryStore):
         """See `MemoryStore`."""
         await self.opened().checkpoint(record, text)
 
-    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
+    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> bool:
         """See `MemoryStore`."""
-        await self.opened().finish_turn(record, result)
+        return await self.opened().finish_turn(record, result)
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
-        """See `MemoryStore`; never more than the client wants to be remembered."""
-        store = self.opened()
-        most = (await self._preferences.of(store, owner)).memory_limit
-        return await store.recall(conversation_id, owner, limit=limit if most is None else min(limit, most))
-
-    def preferences_changed(self, owner: str) -> None:
-        """They are read anew."""
-        self._preferences.forget(owner)
-
-    async def preferences(self, owner: str) -> Preferences:
-        """How this client likes it; the usual when nobody can tell."""
-        return await self._preferences.of(self.inner, owner) if self.inner else Preferences()
+        """See `MemoryStore`."""
+        return await self.opened().recall(conversation_id, owner, limit=limit)
 
     async def list_conversations(
         self, owner: str, *, limit: int = 50, offset: int = 0
@@ -92,3 +83,25 @@ class LateStore(MemoryStore):
     async def delete_conversation(self, conversation_id: int, owner: str) -> None:
         """See `MemoryStore`."""
         await self.opened().delete_conversation(conversation_id, owner)
+
+
+class LateStore(Late["SqlStore"]):
+    """A store of ours, and how its clients like it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._preferences = KnownPreferences()
+
+    async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
+        """See `MemoryStore`; never more than the client wants to be remembered."""
+        store = self.opened()
+        most = (await self._preferences.of(store, owner)).memory_limit
+        return await store.recall(conversation_id, owner, limit=limit if most is None else min(limit, most))
+
+    def preferences_changed(self, owner: str) -> None:
+        """They are read anew."""
+        self._preferences.forget(owner)
+
+    async def preferences(self, owner: str) -> Preferences:
+        """How this client likes it; the usual when nobody can tell."""
+        return await self._preferences.of(self.inner, owner) if self.inner else Preferences()

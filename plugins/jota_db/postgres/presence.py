@@ -62,7 +62,7 @@ def _running_hosts(sql: Sql, *, mine: int) -> list[int]:
     assert isinstance(sql, PostgresSql)
     if not sql.value(HOLDS_A_LOCK):
         sql.value("SELECT pg_try_advisory_lock($1, $2)", SPACE, mine)
-    return [row[0] for row in sql.all(s.RUNNING_HOSTS, {}) if row[0] != mine]
+    return [row[0] for row in sql.all(s.RUNNING_HOSTS, {}) if row[0] not in (0, mine) and row[0] > 0]
 
 
 def _end_turns(sql: Sql, *, host: int) -> int:

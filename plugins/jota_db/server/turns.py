@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
+from zlib import crc32
 
 from pydantic import Field
 
 from jota_core.api import Conversation, Outcome, StoredMessage, TurnRecord, TurnResult, TurnStats
 
+from ..people.configs import config_of
 from .fields import Body, Limit, Line, Page, Text
 from .routes import Call, Route
 
@@ -28,10 +30,18 @@ class Begin(Body):
     content: Text
     message_id: Id
     answer_id: Id
+    instance: Line | None = None
+    """Which run of which host begins it; see `left`."""
 
 
 class Checkpoint(Begin):
     """An answer so far."""
+
+
+class Left(Body):
+    """Which run of a host is over."""
+
+    instance: Line
 
 
 class Stats(Body):
@@ -85,7 +95,24 @@ async def open_(call: Call) -> Any:
 
 async def begin(call: Call) -> Any:
     """See `MemoryStore.begin_turn`."""
-    return asdict(await call.store.begin(_record(call), call.body.content))
+    instance = call.body.instance
+    host = _host(instance) if instance else None
+    return asdict(await call.store.begin(_record(call), call.body.content, host))
+
+
+async def left(call: Call) -> Any:
+    """A run of a host is over: its turns that still run are marked as cut."""
+    return {"cut": await call.store.left(_host(call.body.instance))}
+
+
+async def delete(call: Call) -> None:
+    """See `MemoryStore.delete_conversation`."""
+    await call.store.delete_conversation(call.path["conversation_id"], call.owner)
+
+
+def _host(instance: str) -> int:
+    """A number for a host that is not ours: below zero, where none of our own is."""
+    return -1 - (crc32(instance.encode()) & 0x7FFFFFFE)
 
 
 async def checkpoint(call: Call) -> None:
@@ -103,8 +130,11 @@ async def finish(call: Call) -> None:
 
 async def recall(call: Call) -> Any:
     """See `MemoryStore.recall`."""
-    key = call.path["conversation_id"]
-    return [message(each) for each in await call.store.recall(key, call.owner, limit=call.query.limit)]
+    key, limit = call.path["conversation_id"], call.query.limit
+    config = await call.store.read(lambda sql: config_of(sql, call.owner))
+    if config is not None:
+        limit = min(limit, config["conversation_memory_limit"])
+    return [message(each) for each in await call.store.recall(key, call.owner, limit=limit)]
 
 
 async def newest(call: Call) -> Any:
@@ -168,6 +198,8 @@ ROUTES = [
         body=Model,
         status=204,
     ),
+    Route("POST", "/turns/left", left, "A run of a host is over", "service", body=Left),
+    Route("DELETE", "/turns/{conversation_id}", delete, "Delete a conversation", "owner", status=204),
     Route("PUT", _TURN, begin, "Begin a turn; again changes nothing", "owner", body=Begin),
     Route("PATCH", _TURN, checkpoint, "Keep the answer so far", "owner", body=Checkpoint, status=204),
     Route("POST", _TURN, finish, "End a turn; again changes nothing", "owner", body=End, status=204),

@@ -13,13 +13,18 @@ def mark_cut_turns(sql: Sql, *, host: int) -> int:
     """Mark what a host left that is gone: text so far is kept. Returns how many turns it were."""
     sql.say("BEGIN IMMEDIATE")
     try:
-        given = {"now": now(), "code": Code.SERVER_RESTART.value, "host": host}
-        sql.change(s.MARK_PARTIAL_ANSWERS, given)
-        sql.change(s.ADD_MISSING_ANSWERS, given)
-        cut = sql.change(s.END_CUT_TURNS, given)
+        cut = end_turns(sql, host=host)
         sql.say("COMMIT")
     except BaseException:
         if sql.in_transaction:
             sql.say("ROLLBACK")
         raise
     return cut
+
+
+def end_turns(sql: Sql, *, host: int) -> int:
+    """The same inside a transaction."""
+    given = {"now": now(), "code": Code.SERVER_RESTART.value, "host": host}
+    sql.change(s.MARK_PARTIAL_ANSWERS, given)
+    sql.change(s.ADD_MISSING_ANSWERS, given)
+    return sql.change(s.END_CUT_TURNS, given)

@@ -18,6 +18,7 @@ from jota_core.api import (
 
 from ..tails import MOST_CHARACTERS, MOST_MESSAGES, Tails
 from . import queries, rows
+from .cut import end_turns
 from .database import Database, OnClose
 from .rows import OpenTurn
 from .statement import Sql
@@ -78,13 +79,15 @@ class SqlStore(MemoryStore):
         ids = rows.message_id(), rows.message_id()
         return await self.begin(TurnRecord(turn_id, conversation_id, owner, *ids), text)
 
-    async def begin(self, record: TurnRecord, text: str) -> TurnRecord:
-        """As `begin_turn`, with message ids that the caller made."""
+    async def begin(self, record: TurnRecord, text: str, host: int | None = None) -> TurnRecord:
+        """As `begin_turn`, with message ids that the caller made, for a host that is not this one."""
         known = self._open_turns.get(record.turn_id)
         place = (record.conversation_id, record.owner)
         if known and (known.record.conversation_id, known.record.owner) == place:
             return known.record
-        begun: OpenTurn | TurnRecord = await self._write(Begin(record, text, self.database.host))
+        begun: OpenTurn | TurnRecord = await self._write(
+            Begin(record, text, self.database.host if host is None else host)
+        )
         return begun.record if isinstance(begun, OpenTurn) else begun
 
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
@@ -93,7 +96,7 @@ class SqlStore(MemoryStore):
         if turn is not None and turn.record == record and text:
             await self._write(Keep(record.turn_id, rows.answer(turn, text)))
 
-    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
+    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> bool:
         """See `MemoryStore`. A turn that a restart has marked takes its real end, once."""
         turn = self._open_turns.get(record.turn_id)
         if turn is not None and turn.record == record:
@@ -102,6 +105,7 @@ class SqlStore(MemoryStore):
         else:
             work = _finish(rows.opened(record, "", seq=0, host=self.database.host), result)
             await self._write(Call(work.alone, lambda _: self._tails.drop(record.conversation_id)))
+        return True
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
         """See `MemoryStore`."""
@@ -136,6 +140,14 @@ class SqlStore(MemoryStore):
         return await self.read(
             partial(queries.messages, key=conversation_id, owner=owner, limit=limit, before=before)
         )
+
+    async def left(self, host: int) -> int:
+        """A host that is not this one is gone: mark its running turns. Returns how many they were."""
+        for turn_id, turn in list(self._open_turns.items()):
+            if turn.turn["host"] == host:
+                del self._open_turns[turn_id]
+                self._tails.drop(turn.record.conversation_id)
+        return int(await self._write(Call(partial(end_turns, host=host))))
 
     def forget_tail(self, conversation_id: int) -> None:
         """A conversation got something that was no turn of ours."""

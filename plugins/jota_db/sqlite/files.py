@@ -34,6 +34,7 @@ class StoreFile:
     def create(self) -> None:
         """Make the file if it is missing, and keep it from other users (0600). Raises `NotReady`."""
         try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             for end in BESIDE:
                 _make_private(Path(f"{self.path}{end}"))

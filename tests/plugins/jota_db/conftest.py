@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from benchmarks.postgres import PostgresServer
 from jota_core.api import Event, HealthReport, HttpRoute, MemoryStore, PluginContext
 from jota_db import JotaDb
+from jota_db.client.plugin import JotaDbClient
 from jota_db.server.door import DbDoor
 
 
@@ -61,6 +62,21 @@ class Context(PluginContext):
 BEARER = "bearer-of-the-test-0123456789"
 Section = tuple[JotaDb, MemoryStore]
 Running = Callable[..., Any]
+
+
+@asynccontextmanager
+async def far(
+    folder: Path, base: str, key: str, **settings: Any
+) -> AsyncIterator[tuple[JotaDbClient, MemoryStore]]:
+    """The client, set up in `folder` with the server at `base`."""
+    given = {"url": base, "bearer": BEARER, "key": key, **settings}
+    plugin, context = JotaDbClient(JotaDbClient.Settings(**given)), Context(folder)
+    (store,) = plugin.jota_memories()
+    try:
+        await plugin.jota_setup(context)
+        yield plugin, store
+    finally:
+        await context.close()
 
 
 @asynccontextmanager
@@ -138,6 +154,16 @@ async def rest(tmp_path: Path, url: str) -> AsyncIterator[Rest]:
             await serving
     finally:
         await context.close()
+
+
+@pytest.fixture
+def context_kind() -> type[Context]:
+    return Context
+
+
+@pytest.fixture
+def client() -> Running:
+    return far
 
 
 @pytest.fixture

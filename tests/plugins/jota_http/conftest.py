@@ -100,7 +100,7 @@ class Library(MemoryStore):
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
         raise AssertionError("the scripted host stores nothing")
 
-    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> None:
+    async def finish_turn(self, record: TurnRecord, result: TurnResult) -> bool:
         raise AssertionError("the scripted host stores nothing")
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:

@@ -1,0 +1,100 @@
+"""The plugin `jota_db_client`: settings, set-up and health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jota_core.api import (
+    AuthFailed,
+    Code,
+    Credentials,
+    Health,
+    MemoryStore,
+    MemoryStoreError,
+    Plugin,
+    PluginContext,
+    Principal,
+    TurnDraft,
+    hookimpl,
+)
+
+from ..late import Late
+from .settings import JotaDbClientSettings
+
+if TYPE_CHECKING:
+    from .people import FarPeople
+    from .replay import Replay
+    from .spool import Spool
+    from .store import FarStore
+
+
+class JotaDbClient(Plugin[JotaDbClientSettings]):
+    """Uses the JotaDB of another machine as memory, and asks it who is who."""
+
+    Settings = JotaDbClientSettings
+
+    def __init__(self, settings: JotaDbClientSettings) -> None:
+        super().__init__(settings)
+        self._memory: Late[FarStore] = Late()
+        self._people: FarPeople | None = None
+        self._replay: Replay | None = None
+        self._spool: Spool | None = None
+
+    @hookimpl
+    def jota_memories(self) -> Sequence[MemoryStore]:
+        return [self._memory]
+
+    @hookimpl
+    async def jota_setup(self, ctx: PluginContext) -> None:
+        """Open the spool and look for the server; without it, turns begin as soon as it was there once.
+
+        Raises `AuthFailed` when it does not accept our keys.
+        """
+        from .people import FarPeople
+        from .replay import Replay
+        from .spool import Spool
+        from .store import FarStore
+        from .wire import Away, Wire
+
+        spool = self._spool = await Spool.opened(ctx.data_dir / f"{ctx.section}.spool.db")
+        ctx.on_close(spool.close)
+        wire = Wire(self.settings)
+        ctx.on_close(wire.close)
+        replay = self._replay = Replay(wire, spool, ctx.log)
+        try:
+            await replay.begin()
+        except Away as error:
+            ctx.log.warning("%s", error.sentence)
+        except MemoryStoreError as error:
+            if error.code in (Code.UNAUTHORIZED, Code.FORBIDDEN):
+                raise AuthFailed(f"{error.sentence} Look at `bearer:` and `key:`.") from error
+            raise
+        self._people = FarPeople(wire, spool, replay)
+        self._memory.inner = FarStore(wire, spool, replay, self.settings.spool_limit)
+        ctx.on_close(self._shut)
+        ctx.spawn("replay", replay.keep)
+
+    @hookimpl
+    async def jota_authenticate(self, credentials: Credentials) -> Principal | None:
+        """Keys of that JotaDB count at every door. Raises `MemoryStoreError` when it cannot be told."""
+        return await self._people.principal(credentials) if self._people else None
+
+    @hookimpl
+    async def jota_prepare_turn(self, draft: TurnDraft) -> TurnDraft | None:
+        """Add what the client wants the assistant to know."""
+        extra = await self._people.prompt_extra(draft.principal.id) if self._people else None
+        return replace(draft, system=f"{draft.system}\n\n{extra}") if extra else None
+
+    @hookimpl
+    async def jota_health(self) -> Health | None:
+        """Whether the server is there, and how much waits for it."""
+        if self._replay is None or self._spool is None:
+            return None
+        if self._replay.is_direct:
+            return Health(True, f"JotaDB at {self.settings.url}.")
+        return Health(False, f"{self._replay.trouble} {self._spool.count} writes wait for its return.")
+
+    async def _shut(self) -> None:
+        self._memory.inner = None

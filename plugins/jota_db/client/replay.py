@@ -1,0 +1,77 @@
+"""Brings what waits in the spool to the server, in order, each once; and knows whether it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from jota_core.api import MemoryStoreError
+
+from .spool import Spool, Write
+from .wire import Away, Wire
+
+FIRST_S, MOST_S = 0.25, 2.0
+
+
+class Replay:
+    """While `is_direct` writes go straight to the server; else they go into the spool."""
+
+    def __init__(self, wire: Wire, spool: Spool, log: logging.Logger) -> None:
+        self.is_direct = False
+        self.trouble = "it has not been asked yet"
+        self._wire = wire
+        self._spool = spool
+        self._log = log
+        self._wake = asyncio.Event()
+
+    def lost(self, why: str) -> None:
+        """A request failed: from now on the spool, until the server is back and has everything."""
+        if self.is_direct:
+            self._log.warning("%s Writes are kept here until it is back.", why)
+        self.is_direct, self.trouble = False, why
+        self._wake.set()
+
+    async def begin(self) -> None:
+        """Look whether it is there, and bring it what waits. Raises `Away` or `MemoryStoreError`."""
+        await self._wire.ask("GET", "/auth/validate")
+        await self._drain()
+
+    async def keep(self) -> None:
+        """Run until cancelled."""
+        pause_s = FIRST_S
+        while True:
+            if self.is_direct:
+                self._wake.clear()
+                await self._wake.wait()
+                pause_s = FIRST_S
+            try:
+                await self._drain()
+            except MemoryStoreError as error:
+                self.trouble = error.sentence
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, MOST_S)
+
+    async def _drain(self) -> None:
+        """Everything that waits; then it is direct again. Raises `MemoryStoreError`."""
+        count = self._spool.count
+        await self._wire.ask("GET", "/health")
+        while writes := await self._spool.page():
+            for write in writes:
+                await self._bring(write)
+        for instance in self._spool.earlier:  # what ran then is over, now that all of it is told
+            await self._wire.ask("POST", "/turns/left", {"instance": instance})
+            await self._spool.told_of(instance)
+        if not self.is_direct:
+            self._log.info("JotaDB is there%s.", f"; {count} writes that waited are in it" if count else "")
+        self.is_direct, self.trouble = True, ""
+
+    async def _bring(self, write: Write) -> None:
+        try:
+            await self._wire.ask(write.method, write.path, write.body, owner=write.owner)
+        except Away:
+            raise
+        except MemoryStoreError as error:
+            self._log.error("A write that waited is refused and kept aside: %s", error.sentence)
+            await self._spool.done(write, error.sentence)
+        else:
+            await self._spool.done(write)
