@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from .errors import BackendError, Code
+from .errors import BackendError, Code, MemoryStoreError
 from .events import ReplyEvent
 from .facts import Credentials, Principal
 from .generation import Capabilities, GenerateRequest, ModelInfo, Piece, ToolSpec
@@ -198,6 +198,10 @@ class MemoryStore(ABC):
         self, conversation_id: int, owner: str, *, limit: int = 50, before: str | None = None
     ) -> Sequence[StoredMessage]:
         """The newest `limit` messages (older than message id `before`), oldest first."""
+
+    async def search(self, owner: str, query: str, *, limit: int = 50) -> Sequence[StoredMessage]:
+        """An owner's messages with all words of `query`, newest first; accents and capitals do not count."""
+        raise MemoryStoreError(Code.UNSUPPORTED, "This memory cannot be searched.")
 
     @abstractmethod
     async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:

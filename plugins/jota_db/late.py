@@ -76,6 +76,10 @@ class Late(MemoryStore, Generic[S]):
         """See `MemoryStore`."""
         return await self.opened().list_messages(conversation_id, owner, limit=limit, before=before)
 
+    async def search(self, owner: str, query: str, *, limit: int = 50) -> Sequence[StoredMessage]:
+        """See `MemoryStore`."""
+        return await self.opened().search(owner, query, limit=limit)
+
     async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:
         """See `MemoryStore`."""
         await self.opened().set_model(conversation_id, owner, model_id)

@@ -136,6 +136,12 @@ class FarStore(MemoryStore):
         told = await self._ask("GET", path, owner=owner, again=True, limit=max(1, limit), before=before)
         return [facts.message(each) for each in told][-limit:] if limit else []
 
+    async def search(self, owner: str, query: str, *, limit: int = 50) -> Sequence[StoredMessage]:
+        """See `MemoryStore`."""
+        asked = {"query": query, "limit": max(1, limit)}
+        told = await self._ask("GET", "/turns/search", owner=owner, again=True, **asked)
+        return [facts.message(each) for each in told][:limit]
+
     async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:
         """See `MemoryStore`."""
         path, body = f"/turns/{conversation_id}/model", {"model_id": model_id}

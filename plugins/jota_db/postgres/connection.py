@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
 from ..sql.connection import Connection
-from ..sql.statement import Row, Rows, Sql, Statement
+from ..sql.statement import Place, Row, Rows, Sql, Statement
 
 T = TypeVar("T")
 DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # untyped there
@@ -24,6 +24,14 @@ SERVER = {
     "tcp_keepalives_count": "3",
 }
 NEXT = "SELECT nextval('jota_numbers') FROM generate_series(1, $1)"
+INDEX = (
+    "INSERT INTO message_search (turn_seq, position, words) VALUES ($1, $2, array_to_tsvector($3::text[])) "
+    "ON CONFLICT (turn_seq, position) DO UPDATE SET words = excluded.words"
+)
+SEARCH = (
+    "SELECT turn_seq, position FROM message_search WHERE words @@ $1::text::tsquery "
+    "ORDER BY turn_seq DESC, position DESC LIMIT $2"
+)
 LOST = (
     OSError,
     asyncpg.InterfaceError,
@@ -82,6 +90,21 @@ class PostgresSql(Sql):
     def numbers(self, count: int) -> list[int]:
         """See `Sql`; shared by all hosts."""
         return [row[0] for row in self._done(self.raw.fetch(NEXT, count))]
+
+    def index(self, entries: Sequence[tuple[Place, Sequence[str]]]) -> None:
+        """See `Sql`."""
+        given = [(seq, position, list(words)) for (seq, position), words in entries]
+        if given:
+            self._done(self.raw.executemany(INDEX, given))
+
+    def has_words(self) -> bool:
+        """See `Sql`."""
+        return bool(self.value("SELECT EXISTS (SELECT FROM message_search)"))
+
+    def search(self, owner: str, words: Sequence[str], limit: int) -> list[Place]:
+        """See `Sql`."""
+        asked = " & ".join([f"'{owner}'", *(f"'{word}':*" for word in words)])
+        return [(row[0], row[1]) for row in self._done(self.raw.fetch(SEARCH, asked, limit))]
 
     def count_on(self, number: int, conversation: int) -> None:
         """See `Sql`."""

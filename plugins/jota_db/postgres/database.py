@@ -14,6 +14,7 @@ from jota_core.api import AuthFailed, NotReady, SetupFailed
 from ..sql import schema
 from ..sql.connection import Readers
 from ..sql.database import Database, OnClose
+from ..sql.searching import fill_once
 from ..sql.statement import Sql
 from ..urls import StoreUrl
 from . import trouble
@@ -56,6 +57,7 @@ class PostgresDatabase(Database):
             why = trouble.reason(error)
             raise NotReady(f"{url} cannot be used: {why}. {trouble.advice(error)}") from error
         on_close(self.writing.close)
+        await self.writing.run(fill_once)
         on_close(self.readers.close)
         for _ in range(READERS):
             self.readers.add(PostgresConnection(url.dsn))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from zlib import crc32
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from jota_core.api import Conversation, Outcome, StoredMessage, TurnRecord, TurnResult, TurnStats
 
@@ -80,6 +80,13 @@ class Newest(Page):
     before: str | None = None
 
 
+class Search(BaseModel):
+    """Which words; each may be the beginning of one."""
+
+    query: Annotated[str, Field(max_length=1000)]
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
 class Recall(Page):
     """How many messages."""
 
@@ -151,6 +158,12 @@ async def list_(call: Call) -> Any:
     return [conversation(each) for each in found]
 
 
+async def search(call: Call) -> Any:
+    """See `MemoryStore.search`."""
+    found = await call.store.search(call.owner, call.query.query, limit=call.query.limit)
+    return [message(each) for each in found]
+
+
 async def set_model(call: Call) -> None:
     """See `MemoryStore.set_model`."""
     await call.store.set_model(call.path["conversation_id"], call.owner, call.body.model_id)
@@ -198,6 +211,7 @@ ROUTES = [
         body=Model,
         status=204,
     ),
+    Route("GET", "/turns/search", search, "Messages with all these words, newest first", "owner", Search),
     Route("POST", "/turns/left", left, "A run of a host is over", "service", body=Left),
     Route("DELETE", "/turns/{conversation_id}", delete, "Delete a conversation", "owner", status=204),
     Route("PUT", _TURN, begin, "Begin a turn; again changes nothing", "owner", body=Begin),

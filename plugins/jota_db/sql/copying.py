@@ -10,6 +10,7 @@ from sqlalchemy import Table, bindparam, func, insert, select, tuple_
 from . import statements as s
 from .cut import mark_cut_turns
 from .schema import TABLES
+from .searching import keep_all_words
 from .shelf import as_row
 from .statement import Row, Rows, Sql, Statement
 
@@ -30,6 +31,7 @@ def copy(source: Sql, target: Sql, told: Told) -> int:
     target.say("BEGIN IMMEDIATE")
     try:
         rows = sum(_copy_table(table, source, target, told) for table in TABLES.sorted_tables)
+        keep_all_words(target)
         target.say("COMMIT")
     finally:
         for sql in (source, target):

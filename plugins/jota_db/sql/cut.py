@@ -6,6 +6,7 @@ from jota_core.api import Code
 
 from . import statements as s
 from .rows import now
+from .searching import keep_words_of
 from .statement import Sql
 
 
@@ -25,6 +26,9 @@ def mark_cut_turns(sql: Sql, *, host: int) -> int:
 def end_turns(sql: Sql, *, host: int) -> int:
     """The same inside a transaction."""
     given = {"now": now(), "code": Code.SERVER_RESTART.value, "host": host}
+    cut = [row[0] for row in sql.all(s.CUT_TURNS, given)]
     sql.change(s.MARK_PARTIAL_ANSWERS, given)
     sql.change(s.ADD_MISSING_ANSWERS, given)
-    return sql.change(s.END_CUT_TURNS, given)
+    sql.change(s.END_CUT_TURNS, given)
+    keep_words_of(sql, cut)
+    return len(cut)

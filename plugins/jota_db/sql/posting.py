@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, select
 from . import rows
 from . import statements as s
 from .queries import owned
+from .searching import keep_words
 from .shelf import Entry
 from .statement import Sql, Statement
 from .tables import ANSWER, QUESTION, conversations, messages, turns
@@ -47,6 +48,7 @@ def posted(
         "turn_seq": seq, "position": position, "id": message_id, "role": role, "content": content,
         "thought": "", "ai_model_id": model, "extra_data": extra, "created_at": at,
     })  # fmt: skip
+    keep_words(sql, [(seq, position, owner, content)])
     touch(sql, {key}, at)
     return _entry((message_id, key, role, content, model, extra, at, "complete", ""))
 

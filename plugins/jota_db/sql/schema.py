@@ -9,12 +9,13 @@ from sqlalchemy import Connection, text
 from jota_core.api import SetupFailed
 
 from . import agenda, people, shared  # noqa: F401 - each adds its tables
+from .search_table import make_search
 from .tables import metadata
 
 TABLES = metadata
 """All of them: the imports above have added theirs."""
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that this version knows, oldest first; the last one is what `tables` describes."""
 
 
@@ -39,6 +40,7 @@ def bring_up_to_date(connection: Connection, name: str, tables: set[str], revisi
 def _create(connection: Connection) -> None:
     """An empty database gets today's tables at once; a test holds them equal to what the migrations make."""
     TABLES.create_all(connection)
+    make_search(connection)
     connection.execute(
         text(
             "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "

@@ -16,6 +16,8 @@ from sqlalchemy.sql.expression import ClauseElement
 
 MOST_ROWS = 64
 Row = Mapping[str, Any]
+Place = tuple[int, int]
+"""Of a message: the number of its turn, and its position there."""
 
 
 class Compiled:
@@ -115,6 +117,18 @@ class Sql(ABC):
     @abstractmethod
     def in_transaction(self) -> bool:
         """Whether one was begun and not ended, by us or by an error."""
+
+    @abstractmethod
+    def index(self, entries: Sequence[tuple[Place, Sequence[str]]]) -> None:
+        """Make messages searchable by these words, in the place of any before."""
+
+    @abstractmethod
+    def has_words(self) -> bool:
+        """Whether anything is searchable."""
+
+    @abstractmethod
+    def search(self, owner: str, words: Sequence[str], limit: int) -> list[Place]:
+        """Newest places whose words include `owner` and, for each of `words`, one that begins so."""
 
     @abstractmethod
     def numbers(self, count: int) -> list[int]:

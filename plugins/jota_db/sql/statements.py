@@ -119,6 +119,7 @@ LAST_CONVERSATION = Statement(select(func.coalesce(func.max(c.id), 0)))
 LAST_ACTIVITY = Statement(select(func.coalesce(func.max(c.activity), 0)))
 CUT = and_(IS_RUNNING, t.host == bindparam("host"))
 _cut = select(t.seq).where(CUT)
+CUT_TURNS = Statement(_cut)
 MARK_PARTIAL_ANSWERS = Statement(
     update(messages)
     .where(m.turn_seq.in_(_cut), m.position == ANSWER)

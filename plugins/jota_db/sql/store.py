@@ -21,12 +21,14 @@ from . import queries, rows
 from .cut import end_turns
 from .database import Database, OnClose
 from .rows import OpenTurn
+from .searching import search
 from .statement import Sql
 from .work import Begin, Call, Finish, Keep, Work
 from .writer import Writer
 
 T = TypeVar("T")
 MOST_OPEN_TURNS = 50_000
+MOST_FOUND = 200
 MOST_ASKED = 1000
 """Rows of one answer."""
 FORGET_AT_ONCE = 50
@@ -152,6 +154,11 @@ class SqlStore(MemoryStore):
     def forget_tail(self, conversation_id: int) -> None:
         """A conversation got something that was no turn of ours."""
         self._tails.drop(conversation_id)
+
+    async def search(self, owner: str, query: str, *, limit: int = 50) -> Sequence[StoredMessage]:
+        """See `MemoryStore`. At most 200 at once."""
+        limit = max(0, min(limit, MOST_FOUND))
+        return await self.read(partial(search, owner=owner, query=query, limit=limit))
 
     async def set_model(self, conversation_id: int, owner: str, model_id: str) -> None:
         """See `MemoryStore`."""

@@ -7,7 +7,7 @@ the tables' constraints, and a careful way, which looks first and explains.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from jota_core.api import Code, MemoryStoreError, TurnRecord
 from . import rows
 from . import statements as s
 from .rows import OpenTurn
+from .searching import keep_words, keep_words_of
 from .statement import Row, Sql
 
 
@@ -130,9 +131,17 @@ class Finish(Work):
         for work in works:
             if work.answer is None:
                 sql.change(s.DROP_ANSWER, {"seq": work.turn["seq"]})
+        keep_words(sql, [place for work in works for place in work.texts()])
         ids = {work.turn["conversation_id"] for work in works}
         touch(sql, ids, works[-1].turn["finished_at"])
         return [True] * len(works)
+
+    def texts(self) -> Iterator[tuple[int, int, str, str]]:
+        """What is searched for: number of the turn, position, owner, text."""
+        owner = self.turn["client_id"]
+        for row in (self.opened.message, self.answer):
+            if row is not None and row["content"]:
+                yield row["turn_seq"], row["position"], owner, row["content"]
 
     def alone(self, sql: Sql) -> bool:
         """False when the turn was finished before. Raises `not_found` when it is gone or foreign."""
@@ -147,6 +156,7 @@ class Finish(Work):
         if answer is not None:
             answer = {**answer, "turn_seq": seq, "id": answer_id}
         self.together(sql, [Finish(self.opened, {**turn, **kept}, answer)])
+        keep_words_of(sql, [seq])  # the question may be known to the tables only
         return True
 
 

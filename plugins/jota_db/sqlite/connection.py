@@ -13,7 +13,7 @@ import aiosqlite
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from ..sql.connection import Connection
-from ..sql.statement import Row, Rows, Sql, Statement
+from ..sql.statement import Place, Row, Rows, Sql, Statement
 from .lending import Lending
 
 T = TypeVar("T")
@@ -66,6 +66,24 @@ class SqliteSql(Sql):
     def numbers(self, count: int) -> list[int]:
         """See `Sql`; this process is the file's only writer of turns."""
         return [next(self._numbers) for _ in range(count)]
+
+    def index(self, entries: Sequence[tuple[Place, Sequence[str]]]) -> None:
+        """See `Sql`."""
+        given = [(seq * 2 + position, " ".join(words)) for (seq, position), words in entries]
+        if given:
+            self.raw.executemany("INSERT OR REPLACE INTO message_search (rowid, words) VALUES (?, ?)", given)
+
+    def has_words(self) -> bool:
+        """See `Sql`."""
+        return self.raw.execute("SELECT rowid FROM message_search LIMIT 1").fetchone() is not None
+
+    def search(self, owner: str, words: Sequence[str], limit: int) -> list[Place]:
+        """See `Sql`."""
+        asked = " AND ".join([f'"{owner}"', *(f'"{word}"*' for word in words)])
+        found = self.raw.execute(
+            "SELECT rowid FROM message_search WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?", (asked, limit)
+        )
+        return [(row[0] >> 1, row[0] & 1) for row in found]
 
     def count_on(self, number: int, conversation: int) -> None:
         """See `Sql`; SQLite itself counts conversations."""

@@ -15,6 +15,8 @@ from ..sql.connection import Readers
 from ..sql.copying import highest_numbers
 from ..sql.cut import mark_cut_turns
 from ..sql.database import Database, OnClose
+from ..sql.searching import fill_once
+from ..sql.statement import Sql
 from . import trouble
 from .connection import SqliteConnection
 from .files import StoreFile
@@ -44,6 +46,7 @@ class SqliteDatabase(Database):
         try:
             await self._tables(log)
             await self._connect(on_close)
+            await self.writing.run(fill_once)
             cut = await self.writing.run(partial(mark_cut_turns, host=self.host))
             self.writing.sql.count_on(*await self.writing.run(highest_numbers))
         except sqlite3.Error as error:
@@ -71,6 +74,7 @@ class SqliteDatabase(Database):
 
     async def deleted(self) -> None:
         """See `Database`: deleted text stays in the write-ahead log until that is emptied."""
+        await self.writing.run(_forget_words)
         await self.writing.pragmas("wal_checkpoint(TRUNCATE)")
 
     async def _connect(self, on_close: OnClose) -> None:
@@ -92,3 +96,8 @@ class SqliteDatabase(Database):
             log.error("%s", self.warning)
             await asyncio.to_thread(self._file.create)
             await asyncio.to_thread(bring_up_to_date, self._file.path)
+
+
+def _forget_words(sql: Sql) -> None:
+    """FTS5 keeps deleted words until its parts are merged."""
+    sql.say("INSERT INTO message_search (message_search) VALUES ('optimize')")

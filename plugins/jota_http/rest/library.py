@@ -22,6 +22,8 @@ from ..gate import Gate, conversation_of
 from .body import ModelBody, read
 
 MOST = 200
+MATCHES = 5
+LONGEST_QUERY = 1000
 """Entries of one page."""
 
 
@@ -43,8 +45,23 @@ class LibraryRoutes:
         """An owner's conversations, latest first."""
         owner = await self._gate.principal(request)
         limit, offset = _number(request, "limit", 50, MOST), _number(request, "offset", 0, 10**9)
+        if (query := request.query.get("query")) is not None:
+            return await self._search(owner.id, query, limit)
         found = await self._sessions.memory.list_conversations(owner.id, limit=limit, offset=offset)
         return json_response({"status": "success", "conversations": [conversation(each) for each in found]})
+
+    async def _search(self, owner: str, query: str, limit: int) -> web.Response:
+        """Conversations with all words of the query, the one with the newest match first."""
+        if len(query) > LONGEST_QUERY:
+            raise Refused(Code.INVALID_REQUEST, f"A query has at most {LONGEST_QUERY} characters.")
+        memory, found = self._sessions.memory, dict[int, list[StoredMessage]]()
+        for each in await memory.search(owner, query, limit=MOST):
+            found.setdefault(each.conversation_id, []).append(each)
+        told = []
+        for key, matches in list(found.items())[:limit]:
+            fact = await memory.open_conversation(owner, key)
+            told.append({**conversation(fact), "matches": [message(each) for each in matches[:MATCHES]]})
+        return json_response({"status": "success", "conversations": told})
 
     async def messages(self, request: web.Request) -> web.Response:
         """The newest messages of a conversation, oldest first."""
