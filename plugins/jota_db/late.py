@@ -15,6 +15,7 @@ from jota_core.api import (
     TurnResult,
 )
 
+from .facts.known import KnownFacts
 from .people.preferences import KnownPreferences, Preferences
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class LateStore(Late["SqlStore"]):
     def __init__(self) -> None:
         super().__init__()
         self._preferences = KnownPreferences()
+        self._facts = KnownFacts()
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
         """See `MemoryStore`; never more than the client wants to be remembered."""
@@ -109,3 +111,11 @@ class LateStore(Late["SqlStore"]):
     async def preferences(self, owner: str) -> Preferences:
         """How this client likes it; the usual when nobody can tell."""
         return await self._preferences.of(self.inner, owner) if self.inner else Preferences()
+
+    async def relevant_facts(self, owner: str, text: str) -> list[str]:
+        """Of this client, to this text; none while nobody can tell."""
+        return await self._facts.relevant(self.inner, owner, text) if self.inner else []
+
+    def facts_changed(self, owner: str) -> None:
+        """They are read anew."""
+        self._facts.forget(owner)

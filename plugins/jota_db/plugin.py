@@ -12,12 +12,14 @@ from pydantic import Field, SecretStr, field_validator
 from jota_core.api import (
     Credentials,
     Health,
+    HttpRoute,
     MemoryStore,
     Plugin,
     PluginContext,
     Principal,
     Settings,
     SetupFailed,
+    Tool,
     Transport,
     TurnDraft,
     hookimpl,
@@ -25,6 +27,8 @@ from jota_core.api import (
     split_listen,
 )
 
+from .facts.routes import FactRoutes
+from .facts.tool import RememberFact
 from .late import LateStore
 from .people.authenticator import Authenticator
 from .reminders import keep_reminding
@@ -59,6 +63,10 @@ class JotaDbSettings(Settings):
     """What every request to `listen` shows as its bearer; needed beyond this machine."""
     wrong_keys_per_minute: int = Field(default=10, gt=0)
     """From one address; more are refused with 429 until the minute is over."""
+    facts: bool = True
+    """Tell the model long-term facts of a client (`jota memory`) when a message reminds of them."""
+    facts_tool: bool = False
+    """Let the model keep facts by itself, with the tool `remember_fact`; for models that can call tools."""
     retention_days: float | None = Field(default=None, gt=0)
     """Conversations that nobody touched for so many days are deleted for good; null keeps everything."""
 
@@ -93,6 +101,18 @@ class JotaDb(Plugin[JotaDbSettings]):
         return [self._memory]
 
     @hookimpl
+    def jota_tools(self) -> Sequence[Tool]:
+        """The tool that keeps facts."""
+        tool = RememberFact(self._memory.opened, self._memory.facts_changed)
+        return [tool] if self.settings.facts_tool else []
+
+    @hookimpl
+    def jota_http_routes(self) -> Sequence[HttpRoute]:
+        """Facts for their owners."""
+        memory = self._memory
+        return FactRoutes(memory.opened, memory.facts_changed).all() if self.settings.facts else []
+
+    @hookimpl
     def jota_transports(self) -> Sequence[Transport]:
         """The door for other machines, where there is to be one."""
         return [self._door] if self.settings.listen else []
@@ -125,7 +145,15 @@ class JotaDb(Plugin[JotaDbSettings]):
     async def jota_prepare_turn(self, draft: TurnDraft) -> TurnDraft | None:
         """Add what the client wants the assistant to know."""
         extra = (await self._memory.preferences(draft.principal.id)).system_prompt_extra
-        return replace(draft, system=f"{draft.system}\n\n{extra}") if extra else None
+        if extra:
+            draft = replace(draft, system=f"{draft.system}\n\n{extra}")
+        known = await self._known(draft) if self.settings.facts else ""
+        return replace(draft, notes=(*draft.notes, known)) if known else draft
+
+    async def _known(self, draft: TurnDraft) -> str:
+        """Facts that what was said reminds of; behind it, so that the prompt's beginning stays the same."""
+        found = await self._memory.relevant_facts(draft.principal.id, draft.text)
+        return f"You know: {' '.join(found)}" if found else ""
 
     @hookimpl
     async def jota_health(self) -> Health | None:

@@ -43,7 +43,7 @@ def add(
             return registry.add_client(sql, name, kind.upper())[1]
         return registry.add_service(sql, name, kind)[1]
 
-    _tell_key(name, _done(work, store, data))
+    _tell_key(name, done_in_store(work, store, data))
 
 
 @clients.command("list")
@@ -55,7 +55,7 @@ def list_(store: Store = USUAL, data: Data = None) -> None:
     from ..people import registry
 
     table = Table("", "name", "kind", box=None, pad_edge=False)
-    for each in _done(registry.everybody, store, data):
+    for each in done_in_store(registry.everybody, store, data):
         kind = each.entry["type"].lower() if each.kind == "client" else each.kind
         table.add_row("●" if each.is_active else "○", each.id, kind)
     Console().print(table)
@@ -67,7 +67,7 @@ def rotate(name: Name, store: Store = USUAL, data: Data = None) -> None:
     """Make a new key; the old one is worth nothing any more, a revoked name is active again."""
     from ..people import registry
 
-    _tell_key(name, _done(lambda sql: registry.rotate(sql, name), store, data))
+    _tell_key(name, done_in_store(lambda sql: registry.rotate(sql, name), store, data))
 
 
 @clients.command()
@@ -75,7 +75,7 @@ def revoke(name: Name, store: Store = USUAL, data: Data = None) -> None:
     """Make somebody's key worthless; what they said is kept."""
     from ..people import registry
 
-    _done(lambda sql: registry.revoke(sql, name), store, data)
+    done_in_store(lambda sql: registry.revoke(sql, name), store, data)
     typer.echo(f"The key of {name} is worth nothing any more.")
 
 
@@ -84,7 +84,8 @@ def _tell_key(name: str, key: str) -> None:
     typer.echo(ONCE, err=True)
 
 
-def _done(work: Callable[[Sql], T], store: str, data: Path | None) -> T:
+def done_in_store(work: Callable[[Sql], T], store: str, data: Path | None) -> T:
+    """What a unit of work gives, or a sentence and the end."""
     from jota_core.api import AuthFailed, JotaError, NotReady, SetupFailed
 
     try:

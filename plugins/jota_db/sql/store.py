@@ -151,6 +151,11 @@ class SqlStore(MemoryStore):
                 self._tails.drop(turn.record.conversation_id)
         return int(await self._write(Call(partial(end_turns, host=host))))
 
+    def running_turn(self, owner: str) -> str | None:
+        """The turn of an owner that began last and still runs here."""
+        turns = (turn.record for turn in reversed(self._open_turns.values()) if turn.record.owner == owner)
+        return next((record.turn_id for record in turns), None)
+
     def forget_tail(self, conversation_id: int) -> None:
         """A conversation got something that was no turn of ours."""
         self._tails.drop(conversation_id)

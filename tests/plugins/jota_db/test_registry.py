@@ -110,7 +110,7 @@ async def test_a_store_that_is_away_is_not_a_wrong_key(postgres: Any, tmp_path: 
 async def test_preferences_are_honoured(tmp_path: Path, section: Any, url: str) -> None:
     async with section(tmp_path, store=url) as (plugin, store):
         draft = TurnDraft("t", 1, Principal("ana"), "hi", "You are Jota.")
-        assert await plugin.jota_prepare_turn(draft) is None
+        assert await plugin.jota_prepare_turn(draft) == draft
         talk = await store.open_conversation("ana")
         wishes = {
             "system_prompt_extra": "Speak Spanish.", "conversation_memory_limit": 1, "preferred_model_id": "big",
