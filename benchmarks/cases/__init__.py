@@ -7,6 +7,7 @@ from .idle import idle
 from .prompts import prompts
 from .relay import relay
 from .start import start
+from .store import store
 from .tokens import tokens
 
 CASES: dict[str, Case] = {
@@ -15,6 +16,7 @@ CASES: dict[str, Case] = {
     "prompts": prompts,
     "idle": idle,
     "relay": relay,
+    "store": store,
     "start": start,
     "engine": engine,
 }

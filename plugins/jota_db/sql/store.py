@@ -113,9 +113,16 @@ class SqlStore(MemoryStore):
         """See `MemoryStore`."""
         limit = max(0, min(limit, MOST_ASKED))
         known = self._tails.newest(conversation_id, owner, limit)
-        return known if known is not None else await self._recall(conversation_id, owner, limit)
+        return (
+            known
+            if known is not None
+            else await self.recall_from_database(conversation_id, owner, limit=limit)
+        )
 
-    async def _recall(self, conversation_id: int, owner: str, limit: int) -> Sequence[StoredMessage]:
+    async def recall_from_database(
+        self, conversation_id: int, owner: str, *, limit: int
+    ) -> Sequence[StoredMessage]:
+        """As `recall`, whatever is known without asking."""
         asked = max(limit, MOST_MESSAGES)
         token = self._tails.reading(conversation_id)
         try:
