@@ -104,10 +104,11 @@ async def _in_store(work: Callable[[Sql], T], store: str, data: Path | None) -> 
     from .opening import data_folder, opened
 
     async with opened(url_of(store), data_folder(data)) as sql:
-        return await greenlet_spawn(_whole, work, sql)
+        return await greenlet_spawn(whole, work, sql)
 
 
-def _whole(work: Callable[[Sql], T], sql: Sql) -> T:
+def whole(work: Callable[[Sql], T], sql: Sql) -> T:
+    """Do it in one transaction."""
     sql.say("BEGIN IMMEDIATE")
     try:
         done = work(sql)

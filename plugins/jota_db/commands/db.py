@@ -1,4 +1,4 @@
-"""`jota db copy`: move from one database to the other."""
+"""`jota db`: move from one database to the other, or from the public JotaDB."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ import typer
 from jota_core.api import AuthFailed, NotReady, SetupFailed
 
 from ..urls import StoreUrl
+from .clients import USUAL, Store, whole
 from .saying import Data, stop, url_of
 
 if TYPE_CHECKING:
+    from ..sql.importing import Found
     from ..sql.statement import Sql
 
 db = typer.Typer(help="Look after the store.", no_args_is_help=True)
-
-
-@db.callback()
-def _group() -> None:
-    """Keeps `copy` a command of its own even while it is the only one."""
 
 
 @db.command("copy")
@@ -41,6 +38,60 @@ def copy_(
     except OSError as error:
         stop(f"The store cannot be opened: {error}.")
     typer.echo(f"{rows} rows were copied. Name the new store in jota.yaml: store: {urls[1]}")
+
+
+@db.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="A database of the public JotaDB: sqlite:///… or postgresql://…")
+    ],
+    store: Store = USUAL,
+    data: Data = None,
+) -> None:
+    """Add everything of a public JotaDB's database to a store: keys go on working. Stop Jota first."""
+    from .opening import data_folder
+
+    try:
+        found = asyncio.run(_imported(url_of(source), url_of(store), data_folder(data)))
+    except (NotReady, AuthFailed, SetupFailed, LookupError) as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"The database cannot be opened: {error}.")
+    for kind, count in found.taken.items():
+        typer.echo(f"  {kind}: {count}")
+    for sentence in found.left:
+        typer.echo(f"  left alone: {sentence}")
+
+
+async def _imported(source: StoreUrl, target: StoreUrl, data: Path) -> Found:
+    from sqlalchemy import create_engine
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.util.concurrency import greenlet_spawn
+
+    from ..sql.importing import read_public
+    from .opening import opened
+
+    if source.is_file:
+        if not source.path(data).exists():
+            stop(f"There is no database {source.path(data)}.")
+        with create_engine(f"sqlite:///{source.path(data)}").connect() as connection:
+            found = read_public(connection)
+    else:
+        engine = create_async_engine(f"postgresql+asyncpg://{source.dsn.partition('://')[2]}")
+        async with engine.connect() as connection:
+            found = await connection.run_sync(read_public)
+        await engine.dispose()
+    async with opened(target, data, alone=True) as sql:
+        await greenlet_spawn(_write, sql, found)
+    return found
+
+
+def _write(sql: Sql, found: Found) -> None:
+    from ..sql.copying import highest_numbers
+    from ..sql.importing import write_public
+
+    sql.count_on(*highest_numbers(sql))
+    whole(lambda sql: write_public(sql, found), sql)
 
 
 async def _copied(source: StoreUrl, target: StoreUrl, data: Path) -> int:

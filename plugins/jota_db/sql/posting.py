@@ -33,11 +33,13 @@ NEXT = Statement(select(conversations.c.activity).where(s.OWNED))
 
 
 def posted(
-    sql: Sql, *, key: int, owner: str, role: str, content: str, model: str | None, extra: str | None
-) -> Entry:
-    """Keep one message. Raises `not_found`."""
+    sql: Sql, *, key: int, owner: str, role: str, content: str, model: str | None, extra: str | None,
+    at: int | None = None,
+) -> Entry:  # fmt: skip
+    """Keep one message, said now or `at` another time. Raises `not_found`."""
     owned(sql, key=key, owner=owner)
-    at, seq, message_id = rows.now(), sql.numbers(1)[0], rows.message_id()
+    at = rows.now() if at is None else at
+    seq, message_id = sql.numbers(1)[0], rows.message_id()
     position = ANSWER if role == "assistant" else QUESTION
     sql.change(ADD_TURN, {
         "seq": seq, "id": f"message:{message_id}", "conversation_id": key, "client_id": owner,
