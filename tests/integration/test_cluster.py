@@ -1,6 +1,6 @@
 """Two orchestrators on one PostgreSQL serve one conversation; `config/cluster.yaml`, with `jota_echo` as the model.
 
-`JOTA_KILLS` says how often one of them is killed (8).
+`JOTA_KILLS` says how often one of them, or the database, is killed (8).
 """
 
 from __future__ import annotations
@@ -34,15 +34,20 @@ plugins:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[list[Place]]:
+def server() -> Iterator[PostgresServer]:
     with PostgresServer() as server:
-        store, found = server.create("jota"), []
-        for name in ("one", "two"):
-            place = Place(tmp_path / name, free_port())
-            place.folder.mkdir()
-            (place.folder / "jota.yaml").write_text(ECHO % (store, place.port))
-            found.append(place)
-        yield found
+        yield server
+
+
+@pytest.fixture
+def places(tmp_path: Path, server: PostgresServer) -> list[Place]:
+    store, found = server.create("jota"), []
+    for name in ("one", "two"):
+        place = Place(tmp_path / name, free_port())
+        place.folder.mkdir()
+        (place.folder / "jota.yaml").write_text(ECHO % (store, place.port))
+        found.append(place)
+    return found
 
 
 class Fleet:
@@ -96,10 +101,41 @@ def test_nothing_acknowledged_is_missing_whoever_is_killed_and_when(places: list
             _is_all_there(places, conversation, answered)
 
 
+def test_nothing_acknowledged_is_missing_when_the_database_is_killed(
+    places: list[Place], server: PostgresServer
+) -> None:
+    chance = random.Random(4711)
+    with ExitStack() as stack:
+        fleet, answered = Fleet(places, stack), list[tuple[str, str]]()
+        for index in (0, 1):
+            fleet.start(index)
+        conversation = places[0].chat("hello")["conversation_id"]
+        for number in range(KILLS):
+            killer = threading.Timer(chance.uniform(0.05, 0.8), server.kill)
+            killer.start()
+            for turn in range(8):
+                text = f"turn {number}.{turn} " + "word " * 5
+                try:
+                    told = places[turn % 2].chat(text)
+                except urllib.error.HTTPError as refused:
+                    with refused:
+                        assert refused.code == 503
+                    continue
+                if told["status"] == "success" and told["persisted"]:
+                    conversation = told["conversation_id"]
+                    answered.append((text, told["response"]))
+            killer.join()
+            server.start()
+            for place in places:
+                place.health()
+            _is_all_there(places, conversation, answered)
+        assert len(answered) > KILLS
+
+
 def _is_all_there(places: list[Place], conversation: int, answered: list[tuple[str, str]]) -> None:
     """Each acknowledged turn once, in order, on both hosts; cut ones are marked within seconds."""
     until = time.monotonic() + 10
-    while any(message["outcome"] is None for message in messages(places[0], conversation)[1::2]):
+    while any(m["role"] == "assistant" and m["outcome"] is None for m in messages(places[0], conversation)):
         assert time.monotonic() < until, "a cut turn was not marked"
         time.sleep(0.2)
     stored = [messages(place, conversation) for place in places]

@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from jota_core.api import (
+    Code,
     Conversation,
     Health,
     MemoryStore,
+    MemoryStoreError,
     StoredMessage,
     TurnRecord,
     TurnResult,
@@ -28,6 +30,8 @@ from .writer import Writer
 
 T = TypeVar("T")
 MOST_OPEN_TURNS = 50_000
+MOST_OWED = 1000
+"""Ends that wait for the database."""
 MOST_FOUND = 200
 MOST_ASKED = 1000
 """Rows of one answer."""
@@ -45,6 +49,7 @@ class SqlStore(MemoryStore):
         self.database = database
         self._writer = Writer(database, self._stored)
         self._open_turns: OrderedDict[str, OpenTurn] = OrderedDict()
+        self._owed: dict[str, tuple[TurnRecord, TurnResult]] = {}
         self._tails = Tails(0 if database.is_shared else MOST_CHARACTERS)
 
     def start(self, on_close: OnClose) -> None:
@@ -99,7 +104,29 @@ class SqlStore(MemoryStore):
             await self._write(Keep(record.turn_id, rows.answer(turn, text)))
 
     async def finish_turn(self, record: TurnRecord, result: TurnResult) -> bool:
-        """See `MemoryStore`. A turn that a restart has marked takes its real end, once."""
+        """See `MemoryStore`. A turn that a restart has marked takes its real end, once.
+
+        An end that the database could not take is tried again by `settle`.
+        """
+        try:
+            await self._finish(record, result)
+        except MemoryStoreError as error:
+            if error.code is Code.MEMORY_UNAVAILABLE and len(self._owed) < MOST_OWED:
+                self._owed[record.turn_id] = record, result
+            raise
+        return True
+
+    async def settle(self) -> None:
+        """Write the ends that the database could not take. Raises `MemoryStoreError` when it still cannot."""
+        for turn_id, (record, result) in list(self._owed.items()):
+            try:
+                await self._finish(record, result)
+            except MemoryStoreError as error:
+                if error.code is Code.MEMORY_UNAVAILABLE:
+                    raise
+            self._owed.pop(turn_id, None)
+
+    async def _finish(self, record: TurnRecord, result: TurnResult) -> None:
         turn = self._open_turns.get(record.turn_id)
         if turn is not None and turn.record == record:
             del self._open_turns[record.turn_id]
@@ -107,7 +134,6 @@ class SqlStore(MemoryStore):
         else:
             work = _finish(rows.opened(record, "", seq=0, host=self.database.host), result)
             await self._write(Call(work.alone, lambda _: self._tails.drop(record.conversation_id)))
-        return True
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
         """See `MemoryStore`."""
@@ -123,7 +149,7 @@ class SqlStore(MemoryStore):
         self, conversation_id: int, owner: str, *, limit: int
     ) -> Sequence[StoredMessage]:
         """As `recall`, whatever is known without asking."""
-        asked = max(limit, MOST_MESSAGES)
+        asked = limit if self.database.is_shared else max(limit, MOST_MESSAGES)
         token = self._tails.reading(conversation_id)
         try:
             found, last_seq = await self.read(
@@ -194,6 +220,8 @@ class SqlStore(MemoryStore):
 
     async def health(self) -> Health:
         """Cheap; counts come from an index."""
+        if self._writer.trouble is not None and self.database.is_shared:
+            await self._try_again()
         trouble = self._writer.trouble
         if trouble is not None:
             return Health(False, self.database.sentence(trouble))
@@ -203,6 +231,13 @@ class SqlStore(MemoryStore):
         with self.database.explained():
             size = await self.database.size()
         return Health(True, f"{self.database.name}: {count} conversations, {size / 1e6:.1f} MB.")
+
+    async def _try_again(self) -> None:
+        """Whether a server is back shows when it is asked; a full disk only when it is written to."""
+        try:
+            await self.change(lambda _: None)
+        except MemoryStoreError:
+            pass  # the writer knows what is wrong
 
     async def _emptied(self) -> None:
         with self.database.explained():

@@ -147,9 +147,26 @@ async def test_a_server_that_is_killed_is_told_and_used_again(
             assert "it is tried again" in refused.value.sentence
         assert not (await plugin.jota_health()).ok
         await asyncio.to_thread(own_server.start)
+        assert (await plugin.jota_health()).ok, "it shows without a write"
         await store.finish_turn(await store.begin_turn("t9", talk.id, "ana", "q9"), DONE)
         assert [m.content for m in await store.recall(talk.id, "ana", limit=9)] == ["q0", "yes", "q9", "yes"]
         assert (await plugin.jota_health()).ok
+
+
+async def test_an_end_that_could_not_be_written_is_written_when_the_server_is_back(
+    own_server: PostgresServer, section: Any, tmp_path: Path
+) -> None:
+    async with section(tmp_path, store=own_server.create("jota")) as (_, store):
+        talk = await store.open_conversation("ana")
+        record = await store.begin_turn("t", talk.id, "ana", "q")
+        await asyncio.to_thread(own_server.kill)
+        with pytest.raises(MemoryStoreError):
+            await store.finish_turn(record, DONE)
+        await asyncio.to_thread(own_server.start)
+        async with asyncio.timeout(6):
+            while not (found := await store.recall(talk.id, "ana", limit=5)):
+                await asyncio.sleep(0.1)
+        assert [m.content for m in found] == ["q", "yes"]
 
 
 async def test_a_host_whose_connections_were_all_cut_keeps_its_turn(
