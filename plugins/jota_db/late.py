@@ -16,6 +16,7 @@ from jota_core.api import (
 )
 
 from .facts.known import KnownFacts
+from .facts.meaning import Meaning
 from .people.preferences import KnownPreferences, Preferences
 
 if TYPE_CHECKING:
@@ -115,6 +116,10 @@ class LateStore(Late["SqlStore"]):
     async def relevant_facts(self, owner: str, text: str) -> list[str]:
         """Of this client, to this text; none while nobody can tell."""
         return await self._facts.relevant(self.inner, owner, text) if self.inner else []
+
+    def know_by_meaning(self, meaning: Meaning) -> None:
+        """From now on facts are thought of by meaning as well."""
+        self._facts.meaning = meaning
 
     def facts_changed(self, owner: str) -> None:
         """They are read anew."""

@@ -27,6 +27,7 @@ from jota_core.api import (
     split_listen,
 )
 
+from .facts.meaning import MISSING, Meaning
 from .facts.routes import FactRoutes
 from .facts.tool import RememberFact
 from .late import LateStore
@@ -65,6 +66,8 @@ class JotaDbSettings(Settings):
     """From one address; more are refused with 429 until the minute is over."""
     facts: bool = True
     """Tell the model long-term facts of a client (`jota memory`) when a message reminds of them."""
+    facts_by_meaning: bool = False
+    """Think of a fact when its meaning is near, too; needs `pip install "jota[meaning]"`."""
     facts_tool: bool = False
     """Let the model keep facts by itself, with the tool `remember_fact`; for models that can call tools."""
     retention_days: float | None = Field(default=None, gt=0)
@@ -123,6 +126,10 @@ class JotaDb(Plugin[JotaDbSettings]):
         listen = self.settings.listen
         if listen and not self.settings.key and not is_loopback(split_listen(listen)[0]):
             raise SetupFailed(NO_KEY.format(listen=listen))
+        if self.settings.facts_by_meaning:
+            if not Meaning.is_installed():
+                raise SetupFailed(MISSING)
+            self._memory.know_by_meaning(Meaning())
         self._door.context = ctx
         url = StoreUrl(self.settings.store)
         database = await (await asyncio.to_thread(_opener, url))(url, ctx)

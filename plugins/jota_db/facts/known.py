@@ -6,6 +6,8 @@ from collections import OrderedDict
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .meaning import NEAR, Meaning
+
 if TYPE_CHECKING:
     from ..sql.store import SqlStore
 
@@ -19,7 +21,8 @@ MOST_FACTS = 5
 class KnownFacts:
     """Active facts by client."""
 
-    def __init__(self) -> None:
+    def __init__(self, meaning: Meaning | None = None) -> None:
+        self.meaning = meaning
         self._known: OrderedDict[str, tuple[float, list[dict[str, Any]]]] = OrderedDict()
 
     async def relevant(self, store: SqlStore, client: str, text: str) -> list[str]:
@@ -33,7 +36,19 @@ class KnownFacts:
             self._known.move_to_end(client)
             if len(self._known) > MOST_CLIENTS:
                 self._known.popitem(last=False)
-        return [fact["text"] for fact in ledger.relevant(facts, text, MOST_FACTS)] if facts else []
+        if not facts:
+            return []
+        found = [fact["text"] for fact in ledger.relevant(facts, text, MOST_FACTS)]
+        return await self._also_meant(found, facts, text)
+
+    async def _also_meant(self, found: list[str], facts: list[dict[str, Any]], text: str) -> list[str]:
+        """What shares words first, then what is near in meaning, nearest first."""
+        if self.meaning is None:
+            return found
+        texts = [fact["text"] for fact in facts if fact["text"] not in found]
+        near = await self.meaning.near(text, texts)
+        meant = sorted((-close, other) for close, other in zip(near, texts, strict=True) if close >= NEAR)
+        return [*found, *(other for _, other in meant)][:MOST_FACTS]
 
     def forget(self, client: str) -> None:
         """They were changed here."""

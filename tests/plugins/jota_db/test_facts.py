@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from jota_core.api import HttpRequest, Principal, Refused, TurnDraft
+from jota_core.api import HttpRequest, Principal, Refused, SetupFailed, TurnDraft
 from jota_db.facts import ledger
 
 ANA = Principal("ana")
@@ -120,3 +120,28 @@ def test_the_command(tmp_path: Path) -> None:
     assert jota(tmp_path, "forget", key, "--user", "ben").returncode == 2
     assert jota(tmp_path, "forget", key, "--user", "ana").returncode == 0
     assert json.loads(jota(tmp_path, "export", "--user", "ana").stdout) == []
+
+
+async def test_facts_are_thought_of_by_meaning_and_across_languages(tmp_path: Path, section: Any) -> None:
+    async with section(tmp_path, facts_by_meaning=True) as (plugin, store):
+        for text in ("The boiler code is 4711.", "Ana is allergic to nuts.", "Her birthday is on May 3rd."):
+            await store.inner.change(lambda sql, text=text: ledger.add(sql, "ana", text))
+        for question, fact in (
+            ("What number do I type into the heater?", "The boiler code is 4711."),
+            ("¿Cuál es la clave de la caldera?", "The boiler code is 4711."),
+            ("Can I cook a walnut cake for her?", "Ana is allergic to nuts."),
+            ("When is the party?", "Her birthday is on May 3rd."),
+        ):
+            (note,) = await asked(plugin, question)
+            assert fact in note, (question, note)
+        for question in ("Tell me a joke", "hello", "write me a poem about the sea"):
+            assert await asked(plugin, question) == ()
+
+
+async def test_a_missing_encoder_is_told(
+    tmp_path: Path, section: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jota_db.facts.meaning.find_spec", lambda _: None)
+    with pytest.raises(SetupFailed, match="pip install"):
+        async with section(tmp_path, facts_by_meaning=True):
+            pass
