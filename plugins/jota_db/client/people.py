@@ -9,7 +9,7 @@ from typing import Any
 
 from jota_core.api import Credentials, MemoryStoreError, Principal
 
-from ..people.authenticator import ROLES
+from ..people.authenticator import ROLES, SPEAKS_FOR_ITSELF
 from .replay import Replay
 from .spool import Spool
 from .wire import Away, Wire
@@ -42,7 +42,7 @@ class FarPeople:
             _keep(self._known, key, (monotonic() + KNOWN_S, told))
         if told is None or told["kind"] not in ROLES:
             return None
-        owner = told["id"] if told["kind"] == "client" else credentials.user_id or told["id"]
+        owner = told["id"] if told["kind"] in SPEAKS_FOR_ITSELF else credentials.user_id or told["id"]
         return Principal(owner, ROLES[told["kind"]])
 
     async def prompt_extra(self, owner: str) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KNOWN_S = 5.0
 """A revoked key works for so long still."""
 MOST = 4096
+SPEAKS_FOR_ITSELF = ("client", "node")
 ROLES = {
     "client": frozenset({"chat"}),
     "service": frozenset({"chat", "service"}),
@@ -33,14 +34,14 @@ class Authenticator:
     async def principal(self, store: SqlStore, credentials: Credentials) -> Principal | None:
         """Who this is; None for a key that is not ours. Raises `MemoryStoreError` when it cannot be told.
 
-        A client speaks for itself, whatever the address says; services and admins for whom they name.
+        A client or node speaks for itself, whatever the address says; services and admins for whom they name.
         """
         if not credentials.key:
             return None
         identity = await self.identity(store, credentials.key)
         if identity is None or not identity.is_active:
             return None
-        own = identity.kind == "client"
+        own = identity.kind in SPEAKS_FOR_ITSELF
         owner = identity.id if own else credentials.user_id or identity.id
         return Principal(owner, ROLES[identity.kind])
 

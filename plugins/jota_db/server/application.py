@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from jota_core.api import Code, JotaError
 
 from ..sql.shelf import VersionConflict
-from .gate import Gate
+from .gate import Gate, Guessed
 from .routes import Call, HttpError, Nothing, Route
 
 if TYPE_CHECKING:
@@ -59,7 +59,14 @@ class _Handle:
         self._changed = changed
 
     async def answer(self, request: web.Request) -> web.Response:
-        """The whole way of a request."""
+        """The whole way of a request; wrong keys are counted and answered slowly."""
+        try:
+            return await self._answer(request)
+        except Guessed:
+            await self._gate.slow_down(request)
+            raise
+
+    async def _answer(self, request: web.Request) -> web.Response:
         route = self._route
         call = Call(self._opened(), _path(request.match_info), None, None, changed=self._changed)
         await self._gate.let_in(request, route, call)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from ..people.configs import made_config
 from ..people.registry import Identity, holder
 from .fields import told
-from .gate import no
+from .gate import Guessed, no
 from .routes import Call, Route
 
 
@@ -38,7 +38,7 @@ async def internal(call: Call) -> Any:
     key = call.key or call.query.api_key or ""
     identity = await call.store.read(lambda sql: holder(sql, key))
     if identity is None or identity.kind == "client":
-        raise no(401, "Invalid API Key")
+        raise Guessed(401, "Invalid API Key")
     if not identity.is_active:
         raise no(403, "Client is inactive")
     if (call.service or call.query.client_id or identity.id) != identity.id:
@@ -57,7 +57,7 @@ async def _held(call: Call, seed: str | None) -> Identity:
     key = call.key or seed or ""
     identity = await call.store.read(lambda sql: holder(sql, key)) if key else None
     if identity is None or identity.kind != "client":
-        raise no(401, "Client not found")
+        raise Guessed(401, "Client not found")
     if not identity.is_active:
         raise no(403, "Client is inactive")
     call.key = key

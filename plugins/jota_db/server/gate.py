@@ -44,16 +44,16 @@ class Gate:
         self._wrong = WrongKeys(wrong_per_minute)
 
     async def let_in(self, request: web.Request, route: Route, call: Call) -> None:
-        """Fill in who asks and for whom. Raises `HttpError`; wrong keys are counted and answered slowly."""
+        """Fill in who asks and for whom. Raises `HttpError`, `Guessed`, `Refused`."""
         if route.who == "open":
             return
         self._wrong.check(request.remote)
-        try:
-            self._check_bearer(request)
-            await self._identify(request, route, call)
-        except Guessed:
-            await asyncio.sleep(self._wrong.count(request.remote))
-            raise
+        self._check_bearer(request)
+        await self._identify(request, route, call)
+
+    async def slow_down(self, request: web.Request) -> None:
+        """Count a wrong key, and let its sender wait."""
+        await asyncio.sleep(self._wrong.count(request.remote))
 
     def _check_bearer(self, request: web.Request) -> None:
         if self._bearer is None:
@@ -106,6 +106,8 @@ class Gate:
             if named and named != identity.id:
                 raise no(403, "API Key does not match provided Client ID")
             return identity.id
+        if identity.kind == "node":
+            raise no(403, "A node's key speaks for nobody else")
         if not named:
             raise no(400, "X-Client-ID header is required for service access")
         if "\0" in named or len(named) > 128:

@@ -33,6 +33,8 @@ async def test_who_may_ask(rest: Rest) -> None:
     told = await rest("GET", "/chat/conversations", key=key, client="other", status=403)
     assert told["detail"] == "API Key does not match provided Client ID"
     assert await rest("GET", "/chat/conversations", key=service, client="salon", status=200) == []
+    node = await rest.add("button", "node")
+    await rest("GET", "/chat/conversations", key=node, client="salon", status=403)
     for path in ("/internal/providers", "/admin/clients"):
         await rest("GET", path, key=key, status=401)
     await rest("GET", "/admin/clients", key=service, status=401)
@@ -250,8 +252,9 @@ async def test_keys_by_rest_are_shown_once_rotated_and_revoked(rest: Rest) -> No
 
 
 async def test_guessing_is_slowed_and_stopped(rest: Rest) -> None:
-    for _ in range(10):
-        await rest("GET", "/config/me", key="a-wrong-key", status=401)
+    for path in ("/config/me", "/auth/client"):
+        for _ in range(5):
+            await rest("GET", path, key="a-wrong-key", status=401)
     told = await rest("GET", "/config/me", key="a-wrong-key", status=429)
     assert told["code"] == "too_many_requests"
 
