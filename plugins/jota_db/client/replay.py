@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from jota_core.api import MemoryStoreError
+from jota_core.api import Code, MemoryStoreError
 
 from .spool import Spool, Write
 from .wire import Away, Wire
 
 FIRST_S, MOST_S = 0.25, 2.0
+MAY_PASS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.BUSY)
+"""Refusals that say nothing about the write: our key is wrong just now, or the server has too much to do."""
 
 
 class Replay:
@@ -71,6 +73,8 @@ class Replay:
         except Away:
             raise
         except MemoryStoreError as error:
+            if error.code in MAY_PASS:
+                raise
             self._log.error("A write that waited is refused and kept aside: %s", error.sentence)
             await self._spool.done(write, error.sentence)
         else:

@@ -157,6 +157,26 @@ async def test_a_write_that_is_refused_does_not_hold_up_the_others(
     assert {row[0] for row in refused} == {"ana"}
 
 
+async def test_a_key_that_was_revoked_meanwhile_loses_nothing_that_waits(
+    server: Server, key: str, client: Any, tmp_path: Path
+) -> None:
+    from jota_db.people import registry
+
+    async with client(tmp_path / "far", server.base, key) as (plugin, store):
+        talk = await store.open_conversation("ana")
+        await server.stop()
+        await store.finish_turn(await store.begin_turn("t", talk.id, "ana", "q"), DONE)
+        await server.start()
+        await server.store.inner.change(lambda sql: registry.revoke(sql, "orch"))
+        await asyncio.sleep(1)
+        assert plugin._spool.count == 2
+        await server.store.inner.change(lambda sql: registry.rotate(sql, "orch", key + "x"))
+    async with client(tmp_path / "far", server.base, key + "x") as (plugin, _):
+        await until(lambda: plugin._replay.is_direct)
+        found = await server.store.recall(talk.id, "ana", limit=9)
+        assert [m.content for m in found] == ["q", "yes"]
+
+
 async def test_a_full_spool_refuses_turns(server: Server, key: str, client: Any, tmp_path: Path) -> None:
     async with client(tmp_path / "far", server.base, key, spool_limit=2) as (_, store):
         talk = await store.open_conversation("ana")
