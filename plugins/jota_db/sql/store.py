@@ -227,9 +227,12 @@ class SqlStore(MemoryStore):
             return Health(False, self.database.sentence(trouble))
         if self.database.warning:
             return Health(False, self.database.warning)
-        count = await self.read(queries.count)
-        with self.database.explained():
-            size = await self.database.size()
+        try:
+            count = await self.read(queries.count)
+            with self.database.explained():
+                size = await self.database.size()
+        except MemoryStoreError as error:
+            return Health(False, error.sentence)
         return Health(True, f"{self.database.name}: {count} conversations, {size / 1e6:.1f} MB.")
 
     async def _try_again(self) -> None:

@@ -140,6 +140,7 @@ async def test_a_server_that_is_killed_is_told_and_used_again(
         talk = await store.open_conversation("ana")
         await store.finish_turn(await store.begin_turn("t0", talk.id, "ana", "q0"), DONE)
         await asyncio.to_thread(own_server.kill)
+        assert "Look whether the server runs" in (await plugin.jota_health()).detail, "before any write"
         for number in range(1, 4):
             with pytest.raises(MemoryStoreError) as refused:
                 await store.begin_turn(f"t{number}", talk.id, "ana", "q")
