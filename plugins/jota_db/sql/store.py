@@ -13,6 +13,7 @@ from jota_core.api import (
     Health,
     MemoryStore,
     MemoryStoreError,
+    Outcome,
     StoredMessage,
     TurnRecord,
     TurnResult,
@@ -31,6 +32,7 @@ from .writer import Writer
 T = TypeVar("T")
 MOST_OPEN_TURNS = 50_000
 MOST_OWED = 1000
+NEVER_BEGUN = TurnResult(Outcome.INTERRUPTED, "", error_code=Code.MEMORY_UNAVAILABLE)
 """Ends that wait for the database."""
 MOST_FOUND = 200
 MOST_ASKED = 1000
@@ -92,9 +94,15 @@ class SqlStore(MemoryStore):
         place = (record.conversation_id, record.owner)
         if known and (known.record.conversation_id, known.record.owner) == place:
             return known.record
-        begun: OpenTurn | TurnRecord = await self._write(
-            Begin(record, text, self.database.host if host is None else host)
-        )
+        try:
+            begun: OpenTurn | TurnRecord = await self._write(
+                Begin(record, text, self.database.host if host is None else host)
+            )
+        except MemoryStoreError as error:
+            if host is None:
+                self._owe(error, record, NEVER_BEGUN)  # it may be on the disk: only the answer was lost
+            raise
+        self._owed.pop(record.turn_id, None)
         return begun.record if isinstance(begun, OpenTurn) else begun
 
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
@@ -111,14 +119,19 @@ class SqlStore(MemoryStore):
         try:
             await self._finish(record, result)
         except MemoryStoreError as error:
-            if error.code is Code.MEMORY_UNAVAILABLE and len(self._owed) < MOST_OWED:
-                self._owed[record.turn_id] = record, result
+            self._owe(error, record, result)
             raise
         return True
+
+    def _owe(self, error: MemoryStoreError, record: TurnRecord, result: TurnResult) -> None:
+        if error.code is Code.MEMORY_UNAVAILABLE and len(self._owed) < MOST_OWED:
+            self._owed[record.turn_id] = record, result
 
     async def settle(self) -> None:
         """Write the ends that the database could not take. Raises `MemoryStoreError` when it still cannot."""
         for turn_id, (record, result) in list(self._owed.items()):
+            if turn_id not in self._owed:
+                continue  # begun again meanwhile
             try:
                 await self._finish(record, result)
             except MemoryStoreError as error:

@@ -7,7 +7,8 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,68 @@ async def test_an_end_that_could_not_be_written_is_written_when_the_server_is_ba
             while not (found := await store.recall(talk.id, "ana", limit=5)):
                 await asyncio.sleep(0.1)
         assert [m.content for m in found] == ["q", "yes"]
+
+
+@asynccontextmanager
+async def a_line_that_drops_answers(port: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A port that leads to `port`; once the event is set, the next COMMIT arrives and its answer does not."""
+    dropping = asyncio.Event()
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, asked: bool) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                if asked and dropping.is_set() and b"COMMIT" in data:
+                    dropping.clear()
+                    return  # the server has read it before it sees the end
+        sink.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        back = asyncio.ensure_future(carry(far_reader, writer, False))
+        await carry(reader, far_writer, True)
+        back.cancel()
+        for end in (writer, far_writer):
+            end.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], dropping
+
+
+async def test_a_turn_that_was_begun_but_not_answered_for_is_ended(
+    postgres: PostgresServer, section: Any, tmp_path: Path
+) -> None:
+    url = postgres.create(f"test_{secrets.token_hex(8)}")
+    async with a_line_that_drops_answers(postgres.port) as (port, dropping):
+        over = url.replace(str(postgres.port), str(port))
+        async with section(tmp_path, store=over) as (_, store):
+            talk = await store.open_conversation("ana")
+            dropping.set()
+            with pytest.raises(MemoryStoreError) as refused:
+                await store.begin_turn("t", talk.id, "ana", "q")
+            assert refused.value.code is Code.MEMORY_UNAVAILABLE
+            async with asyncio.timeout(6):
+                while not (found := await store.recall(talk.id, "ana", limit=5)):
+                    await asyncio.sleep(0.1)
+            assert [m.content for m in found] == ["q", "[INTERRUPTED]"]
+
+
+async def test_a_turn_that_is_begun_again_with_its_id_goes_on(
+    postgres: PostgresServer, section: Any, tmp_path: Path
+) -> None:
+    url = postgres.create(f"test_{secrets.token_hex(8)}")
+    async with a_line_that_drops_answers(postgres.port) as (port, dropping):
+        over = url.replace(str(postgres.port), str(port))
+        async with section(tmp_path, store=over) as (_, store):
+            talk = await store.open_conversation("ana")
+            dropping.set()
+            with pytest.raises(MemoryStoreError):
+                await store.begin_turn("t", talk.id, "ana", "q")
+            record = await store.begin_turn("t", talk.id, "ana", "q")
+            await asyncio.sleep(1.5)  # the section has looked for what it owes
+            await store.finish_turn(record, DONE)
+            assert [m.content for m in await store.recall(talk.id, "ana", limit=5)] == ["q", "yes"]
 
 
 async def test_a_host_whose_connections_were_all_cut_keeps_its_turn(
