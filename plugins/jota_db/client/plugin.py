@@ -24,6 +24,7 @@ from ..late import Late
 from .settings import JotaDbClientSettings
 
 if TYPE_CHECKING:
+    from .older import AnyWire
     from .people import FarPeople
     from .replay import Replay
     from .spool import Spool
@@ -38,6 +39,7 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
     def __init__(self, settings: JotaDbClientSettings) -> None:
         super().__init__(settings)
         self._memory: Late[FarStore] = Late()
+        self._wire: AnyWire | None = None
         self._people: FarPeople | None = None
         self._replay: Replay | None = None
         self._spool: Spool | None = None
@@ -52,19 +54,20 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
 
         Raises `AuthFailed` when it does not accept our keys.
         """
+        from .older import AnyWire
         from .people import FarPeople
         from .replay import Replay
         from .spool import Spool
         from .store import FarStore
-        from .wire import Away, Wire
+        from .wire import Away
 
         spool = self._spool = await Spool.opened(ctx.data_dir / f"{ctx.section}.spool.db")
         ctx.on_close(spool.close)
-        wire = Wire(self.settings)
+        wire = self._wire = AnyWire(self.settings)
         ctx.on_close(wire.close)
         replay = self._replay = Replay(wire, spool, ctx.log)
         try:
-            await replay.begin()
+            await replay.drain()
         except Away as error:
             ctx.log.warning("%s", error.sentence)
         except MemoryStoreError as error:
@@ -93,7 +96,9 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
         if self._replay is None or self._spool is None:
             return None
         if self._replay.is_direct:
-            return Health(True, f"JotaDB at {self.settings.url}.")
+            older = " An older one: it cannot search, and keeps an answer once it is whole."
+            is_older = self._wire is not None and self._wire.is_older
+            return Health(True, f"JotaDB at {self.settings.url}.{older if is_older else ''}")
         return Health(False, f"{self._replay.trouble} {self._spool.count} writes wait for its return.")
 
     async def _shut(self) -> None:

@@ -7,8 +7,9 @@ import logging
 
 from jota_core.api import Code, MemoryStoreError
 
+from .older import AnyWire
 from .spool import Spool, Write
-from .wire import Away, Wire
+from .wire import Away
 
 FIRST_S, MOST_S = 0.25, 2.0
 MAY_PASS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.BUSY)
@@ -18,7 +19,7 @@ MAY_PASS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.BUSY)
 class Replay:
     """While `is_direct` writes go straight to the server; else they go into the spool."""
 
-    def __init__(self, wire: Wire, spool: Spool, log: logging.Logger) -> None:
+    def __init__(self, wire: AnyWire, spool: Spool, log: logging.Logger) -> None:
         self.is_direct = False
         self.trouble = "it has not been asked yet"
         self._wire = wire
@@ -33,11 +34,6 @@ class Replay:
         self.is_direct, self.trouble = False, why
         self._wake.set()
 
-    async def begin(self) -> None:
-        """Look whether it is there, and bring it what waits. Raises `Away` or `MemoryStoreError`."""
-        await self._wire.ask("GET", "/auth/validate")
-        await self._drain()
-
     async def keep(self) -> None:
         """Run until cancelled."""
         pause_s = FIRST_S
@@ -47,16 +43,16 @@ class Replay:
                 await self._wake.wait()
                 pause_s = FIRST_S
             try:
-                await self._drain()
+                await self.drain()
             except MemoryStoreError as error:
                 self.trouble = error.sentence
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, MOST_S)
 
-    async def _drain(self) -> None:
-        """Everything that waits; then it is direct again. Raises `MemoryStoreError`."""
+    async def drain(self) -> None:
+        """Bring everything that waits; then it is direct again. Raises `Away` or `MemoryStoreError`."""
         count = self._spool.count
-        await self._wire.ask("GET", "/health")
+        await self._wire.greet()
         while writes := await self._spool.page():
             for write in writes:
                 await self._bring(write)
