@@ -11,7 +11,16 @@ from typing import Self, TypeVar
 from jota_core.api import HealthReport, SectionReport, State
 from jota_core.config import Config, HostSettings
 from jota_core.hosting import Offer, Pace, Services, Supervisor
-from jota_core.runtime import Assistant, Bus, Parts, Routing, SessionHub, Toolbox
+from jota_core.runtime import (
+    Assistant,
+    Bus,
+    HostSpeech,
+    HostTranscription,
+    Parts,
+    Routing,
+    SessionHub,
+    Toolbox,
+)
 
 T = TypeVar("T")
 
@@ -37,12 +46,15 @@ class Host:
 
     def _parts(self) -> Parts:
         config, dispatcher = self.config, self._supervisor.dispatcher
+        offers = dispatcher.offers
         assistant = config.assistant
         prompt = assistant.system_prompt.replace("{name}", assistant.name)
         return Parts(
-            memories=_named(dispatcher.offers.memories),
-            routing=Routing(_named(dispatcher.offers.backends), _pools(config.routing.inference)),
-            tools=Toolbox([offer.object for offer in dispatcher.offers.tools]),
+            memories=_named(offers.memories),
+            routing=Routing(_named(offers.backends), _pools(config.routing.inference)),
+            transcription=HostTranscription(_named(offers.transcribers), config.routing.transcription),
+            speech=HostSpeech(_named(offers.speakers), config.routing.speech),
+            tools=Toolbox([offer.object for offer in offers.tools]),
             hooks=dispatcher,
             bus=self.bus,
             limits=config.turns,

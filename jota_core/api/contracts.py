@@ -10,6 +10,14 @@ from .errors import BackendError, Code, MemoryStoreError
 from .events import ReplyEvent
 from .facts import Credentials, Principal
 from .generation import Capabilities, GenerateRequest, ModelInfo, Piece, ToolSpec
+from .speech import (
+    AudioFormat,
+    ListenOptions,
+    SpeakOptions,
+    SpeechBackend,
+    TranscriptionBackend,
+    Utterance,
+)
 from .turns import Conversation, StoredMessage, TurnOptions, TurnRecord, TurnResult
 
 
@@ -50,6 +58,21 @@ class Session(ABC):
         """Abort the running turn (or the one named, queued or running); False when there is none."""
 
     @abstractmethod
+    def begin_utterance(
+        self,
+        options: ListenOptions = ListenOptions(),
+        audio: AudioFormat = AudioFormat(),
+        *,
+        turn: TurnOptions | None = TurnOptions(),
+        barge_in_chars: int = 0,
+    ) -> Utterance:
+        """Listen: feed the utterance sound of format `audio`; what is heard comes through the reply sink.
+
+        Its text becomes a turn with these options, unless that is None. With `barge_in_chars`, so many
+        characters of speech cut an answer that is being given. Raises `Refused` (`busy`: one at a time).
+        """
+
+    @abstractmethod
     async def switch_model(self, model_id: str) -> None:
         """Use another model from the next turn on, for this conversation. Raises `Refused`."""
 
@@ -75,8 +98,9 @@ class Sessions(ABC):
         conversation_id: int | None = None,
         new_conversation: bool = False,
         lazy: bool = False,
+        speak: SpeakOptions | None = None,
     ) -> Session:
-        """Attach a user.
+        """Attach a user; with `speak` answers are said aloud as well.
 
         Without an id the owner's latest conversation goes on (or begins). With `lazy` memory is not
         asked before the first turn. Raises `Refused` (`not_found`, `busy`, `server_restart`) or
@@ -92,6 +116,16 @@ class Sessions(ABC):
     @abstractmethod
     def inference(self) -> InferenceBackend:
         """All inference of this host as one backend, for doors that offer it to other machines."""
+
+    @property
+    @abstractmethod
+    def transcription(self) -> TranscriptionBackend:
+        """All transcription of this host as one backend."""
+
+    @property
+    @abstractmethod
+    def speech(self) -> SpeechBackend:
+        """All speech of this host as one backend."""
 
     @abstractmethod
     async def models(self) -> Sequence[ModelInfo]:

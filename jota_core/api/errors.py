@@ -20,6 +20,8 @@ class Code(StrEnum):
     SERVER_RESTART = "server_restart"
     BACKEND_UNAVAILABLE = "backend_unavailable"
     ENGINE_BUSY = "engine_busy"
+    STT_UNAVAILABLE = "stt_unavailable"
+    TTS_UNAVAILABLE = "tts_unavailable"
     UPSTREAM_LOST = "upstream_lost"
     STALLED = "stalled"
     MODEL_NOT_FOUND = "model_not_found"
@@ -36,6 +38,8 @@ RETRYABLE = frozenset(
         Code.SERVER_RESTART,
         Code.BACKEND_UNAVAILABLE,
         Code.ENGINE_BUSY,
+        Code.STT_UNAVAILABLE,
+        Code.TTS_UNAVAILABLE,
         Code.UPSTREAM_LOST,
         Code.STALLED,
         Code.MEMORY_UNAVAILABLE,

@@ -8,6 +8,7 @@ from datetime import datetime
 from .errors import Code
 from .facts import State
 from .generation import Delta
+from .speech import Transcript
 from .turns import Outcome, TurnStats
 
 
@@ -52,9 +53,63 @@ class TurnEnded:
     """None when complete."""
 
 
-ReplyEvent = Delta | TurnBegan | Status | TurnEnded
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """Reply: what was heard of an utterance so far, or at last."""
+
+    utterance_id: str
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceStrained:
+    """Reply: the ears have too much to do, or no longer."""
+
+    utterance_id: str
+    is_strained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceEnded:
+    """Reply: the last event of every utterance, exactly one each."""
+
+    utterance_id: str
+    turn_id: str | None
+    """The turn that it became; None when nothing was said, or the door submits it itself."""
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn:
+    """Reply: somebody spoke over an answer, which was cut."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Reply: the next piece of an answer, said aloud; PCM16 mono, little-endian."""
+
+    turn_id: str
+    samples: bytes
+    rate: int
+    """Samples a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFailed:
+    """Reply: the rest of this answer is not said aloud; its text goes on."""
+
+    turn_id: str
+    error: ErrorInfo
+
+
+SpeechEvent = Transcribed | UtteranceStrained | UtteranceEnded | BargedIn | Sound | SpeechFailed
+"""What only a door that takes or wants sound is sent."""
+ReplyEvent = Delta | TurnBegan | Status | TurnEnded | SpeechEvent
 """What a reply sink may be sent. A turn is `TurnBegan`, deltas of kind `content`, `TurnEnded`;
-a turn refused before its message was durable is a `TurnEnded` alone."""
+a turn refused before its message was durable is a `TurnEnded` alone. An utterance is transcripts and
+`UtteranceEnded`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ from .contracts import InferenceBackend, MemoryStore, Tool, Transport
 from .facts import Credentials, Health, Principal
 from .http import HttpRoute
 from .plugin import PluginContext
+from .speech import SpeechBackend, TranscriptionBackend
 from .turns import TurnDraft
 
 PROJECT = "jota"
+Backend = InferenceBackend | TranscriptionBackend | SpeechBackend
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -46,8 +48,8 @@ class JotaHooks:
         """Doors that this section offers. Touch nothing: it runs before any I/O."""
 
     @hookspec
-    def jota_backends(self) -> Sequence[InferenceBackend]:  # type: ignore[empty-body]  # a specification
-        """Backends that this section offers. Touch nothing: it runs before any I/O."""
+    def jota_backends(self) -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification
+        """Backends of any kind that this section offers. Touch nothing: it runs before any I/O."""
 
     @hookspec
     def jota_memories(self) -> Sequence[MemoryStore]:  # type: ignore[empty-body]  # a specification

@@ -98,11 +98,12 @@ def _with_settings(document: Tree, section: SectionConfig, raw: dict[str, Any]) 
 def check_routing(document: Tree) -> None:
     """Blame names of sections that there are not."""
     routing, raw = document.value.get("routing"), document.value.get("plugins")
-    names = routing.get("inference") if isinstance(routing, dict) else None
     known = list(raw) if isinstance(raw, dict) else []
-    for path, name in _names(("routing", "inference"), names):
-        if name not in known:
-            document.blame(path, f"there is no section named {name!r}{nearest(name, known)}")
+    for kind in ("inference", "transcription", "speech"):
+        names = routing.get(kind) if isinstance(routing, dict) else None
+        for path, name in _names(("routing", kind), names):
+            if name not in known:
+                document.blame(path, f"there is no section named {name!r}{nearest(name, known)}")
 
 
 def _names(path: Path_, value: object) -> Iterator[tuple[Path_, str]]:

@@ -75,6 +75,8 @@ class TurnSettings(Settings):
     """How often the model may ask for tools within one turn."""
     history_messages: PositiveInt = 200
     """Messages that are recalled at most; how many are used depends on the model's context."""
+    utterance_s: Annotated[float, Field(gt=0, le=600)] = 60.0
+    """Longest utterance, in seconds; then it ends by itself."""
     answer_tokens: PositiveInt = 1024
     """Tokens that are kept free for the answer, and its longest length unless set otherwise."""
 
@@ -85,3 +87,7 @@ class RoutingSettings(Settings):
     inference: tuple[str | tuple[str, ...], ...] = ()
     """Sections that generate, in order of preference; empty means all, in the order of the file. A list
     in the list is a pool, whose members share the work."""
+    transcription: tuple[str, ...] = ()
+    """Sections that hear, in order of preference; empty means all, in the order of the file."""
+    speech: tuple[str, ...] = ()
+    """Sections that speak, in order of preference; empty means all, in the order of the file."""

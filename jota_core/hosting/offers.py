@@ -9,7 +9,16 @@ from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from jota_core.api import HttpRoute, InferenceBackend, MemoryStore, State, Tool, Transport
+from jota_core.api import (
+    HttpRoute,
+    InferenceBackend,
+    MemoryStore,
+    SpeechBackend,
+    State,
+    Tool,
+    TranscriptionBackend,
+    Transport,
+)
 
 from .calls import CallFailed, call_now
 from .hookcheck import HOOKS
@@ -35,6 +44,8 @@ class Offers:
 
     transports: tuple[Offer[Transport], ...]
     backends: tuple[Offer[InferenceBackend], ...]
+    transcribers: tuple[Offer[TranscriptionBackend], ...]
+    speakers: tuple[Offer[SpeechBackend], ...]
     memories: tuple[Offer[MemoryStore], ...]
     tools: tuple[Offer[Tool], ...]
     http_routes: tuple[Offer[HttpRoute], ...]
@@ -44,6 +55,8 @@ class Offers:
         named: dict[str, Sequence[Offer[Any]]] = {
             "memory": self.memories,
             "inference": self.backends,
+            "transcription": self.transcribers,
+            "speech": self.speakers,
             "tool": self.tools,
             "door": self.transports,
         }
@@ -83,20 +96,27 @@ def implementations(
 
 def collect(hooks: Hooks) -> Offers:
     """Ask every section what it offers; one that cannot tell has failed and offers nothing."""
+    backends = _asked(hooks["jota_backends"], InferenceBackend | TranscriptionBackend | SpeechBackend)
     return Offers(
         _asked(hooks["jota_transports"], Transport),
-        _asked(hooks["jota_backends"], InferenceBackend),
+        _of(backends, InferenceBackend),
+        _of(backends, TranscriptionBackend),
+        _of(backends, SpeechBackend),
         _asked(hooks["jota_memories"], MemoryStore),
         _asked(hooks["jota_tools"], Tool),
         _asked(hooks["jota_http_routes"], HttpRoute),
     )
 
 
-def _asked(hook: Sequence[Implementation], kind: type[Any]) -> tuple[Offer[Any], ...]:
+def _of(offers: Sequence[Offer[Any]], kind: type[Any]) -> tuple[Offer[Any], ...]:
+    return tuple(each for each in offers if isinstance(each.object, kind))
+
+
+def _asked(hook: Sequence[Implementation], kind: Any) -> tuple[Offer[Any], ...]:
     return tuple(Offer(each.standing.section, thing) for each in hook for thing in _offered(each, kind))
 
 
-def _offered(each: Implementation, kind: type[Any]) -> list[Any]:
+def _offered(each: Implementation, kind: Any) -> list[Any]:
     try:
         found: list[Any] = call_now(each.standing.section, _listed, each.function)
     except CallFailed as failed:
@@ -104,9 +124,13 @@ def _offered(each: Implementation, kind: type[Any]) -> list[Any]:
         each.standing.become(State.FAILED, f"{each.hook} failed: {describe(failed.error)}.")
         return []
     if wrong := [thing for thing in found if not isinstance(thing, kind)]:
-        each.standing.become(State.FAILED, f"{each.hook} offers {wrong[0]!r}, which is no {kind.__name__}.")
+        each.standing.become(State.FAILED, f"{each.hook} offers {wrong[0]!r}, which is no {_name(kind)}.")
         return []
     return found
+
+
+def _name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else "backend"
 
 
 def _listed(hook: Callable[[], Iterable[Any]]) -> list[Any]:

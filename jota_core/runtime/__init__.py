@@ -5,5 +5,17 @@ from .parts import Assistant, Hooks, Limits, Parts
 from .routing import Routing
 from .sessions import SessionHub
 from .tools import Toolbox
+from .voices import HostSpeech, HostTranscription
 
-__all__ = ["Assistant", "Bus", "Hooks", "Limits", "Parts", "Routing", "SessionHub", "Toolbox"]
+__all__ = [
+    "Assistant",
+    "Bus",
+    "Hooks",
+    "HostSpeech",
+    "HostTranscription",
+    "Limits",
+    "Parts",
+    "Routing",
+    "SessionHub",
+    "Toolbox",
+]

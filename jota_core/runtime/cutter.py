@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from jota_core.api import BackendError, Code, Piece
+from jota_core.api import BackendError, Code
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CLOSE_S = 2.0
 """A backend that does not let go of a closed generation within this is left behind, and named."""
@@ -89,8 +91,8 @@ class Cutter:
 
 
 @asynccontextmanager
-async def closing(pieces: AsyncIterator[Piece]) -> AsyncIterator[AsyncIterator[Piece]]:
-    """Close a generation when its reader leaves, so that the backend aborts its work."""
+async def closing(pieces: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close a stream of a backend when its reader leaves, so that it aborts its work."""
     try:
         yield pieces
     finally:

@@ -22,6 +22,7 @@ from jota_core.api import (
 from .bus import Bus
 from .routing import Routing
 from .tools import Toolbox
+from .voices import HostSpeech, HostTranscription
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class Limits(Protocol):
     checkpoint_s: float
     store_timeout_s: float
     tool_rounds: int
+    utterance_s: float
     history_messages: int
     answer_tokens: int
 
@@ -69,6 +71,8 @@ class Parts:
 
     memories: Mapping[str, MemoryStore]
     routing: Routing
+    transcription: HostTranscription
+    speech: HostSpeech
     tools: Toolbox
     hooks: Hooks
     bus: Bus

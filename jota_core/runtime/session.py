@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
+    AudioFormat,
     Code,
     ErrorInfo,
     JotaError,
+    ListenOptions,
     Outcome,
     Principal,
     Refused,
     ReplySink,
     Session,
+    TranscriptionBackend,
     TurnEnded,
     TurnFinished,
     TurnOptions,
+    Utterance,
 )
 
 from .conversations import LiveConversation
+from .spoken import SpokenReply
 from .turn import Turn
+from .utterances import LiveUtterance
 
 if TYPE_CHECKING:
     from .sessions import SessionHub
@@ -37,13 +44,14 @@ class LiveSession(Session):
         "_closed",
         "_current",
         "_hub",
+        "_listening",
         "_queue",
-        "_reply",
         "_worker",
         "door",
         "id",
         "live",
         "principal",
+        "reply",
     )
 
     def __init__(
@@ -54,11 +62,24 @@ class LiveSession(Session):
         self.door = door
         self.live: LiveConversation | None = None
         self._hub = hub
-        self._reply = reply
+        self.reply = reply
         self._queue: deque[Turn] | None = None
         self._current: Turn | None = None
         self._worker: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def transcription(self) -> TranscriptionBackend:
+        """Who hears."""
+        return self._hub.transcription
+
+    @property
+    def running_turn(self) -> str | None:
+        """The turn that is being answered, or said aloud."""
+        if self._current is not None:
+            return self._current.id
+        return self.reply.turn_id if isinstance(self.reply, SpokenReply) else None
 
     @property
     def conversation_id(self) -> int | None:
@@ -66,7 +87,7 @@ class LiveSession(Session):
 
     def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:
         self._check(text)
-        turn = Turn(self._hub.parts, text, self.principal, self._reply, options)
+        turn = Turn(self._hub.parts, text, self.principal, self.reply, options)
         if self._queue is None:
             self._queue = deque()
         self._queue.append(turn)
@@ -111,7 +132,7 @@ class LiveSession(Session):
                 self.live = await self._hub.attach(self.principal.id)
         except JotaError as error:
             ended = _refusal(turn.id, error)
-            await self._reply.send(ended)
+            await self.reply.send(ended)
         else:
             async with self.live.turn_lock:
                 self._hub.running.add(turn)
@@ -124,12 +145,36 @@ class LiveSession(Session):
         code = ended.error.code.value if ended.error else None
         self._hub.parts.bus.publish(TurnFinished(turn.id, self.door, ended.outcome, ended.stats, code))
 
+    def begin_utterance(
+        self,
+        options: ListenOptions = ListenOptions(),
+        audio: AudioFormat = AudioFormat(),
+        *,
+        turn: TurnOptions | None = TurnOptions(),
+        barge_in_chars: int = 0,
+    ) -> Utterance:
+        if self._closed or self._hub.draining:
+            raise Refused(Code.SERVER_RESTART, "This session is closing; connect again.", retry_after_s=2.0)
+        if self._listening is not None:
+            raise Refused(Code.BUSY, "An utterance is being heard already. End it first.", 1.0)
+        limit_s = min(options.limit_s, self._hub.parts.limits.utterance_s)
+        live = LiveUtterance(self, replace(options, limit_s=limit_s), audio, turn, barge_in_chars)
+        self._listening = self._hub.tasks.start(live.utterance.id, self._listen(live))
+        return live.utterance
+
+    async def _listen(self, live: LiveUtterance) -> None:
+        try:
+            await live.run()
+        finally:
+            self._listening = None
+
     def cancel(self, turn_id: str | None = None) -> bool:
         owed = [*([self._current] if self._current else []), *(self._queue or ())]
         found = [turn for turn in owed if turn.id == turn_id] if turn_id else owed[:1]
         for turn in found:
             turn.cut(Code.CANCELLED, "The turn was cancelled; the text so far is kept.")
-        return bool(found)
+        is_hushed = isinstance(self.reply, SpokenReply) and self.reply.hush(turn_id)
+        return bool(found) or is_hushed
 
     async def switch_model(self, model_id: str) -> None:
         if self.live is None:
@@ -144,6 +189,10 @@ class LiveSession(Session):
         self._closed = True
         if self._queue:
             self._queue.clear()
+        if self._listening is not None:
+            self._listening.cancel()
+        if isinstance(self.reply, SpokenReply):
+            self.reply.hush()
         if self._current:
             self._current.cut(Code.CANCELLED, "The app went away; the text so far is kept.")
         if self._worker and self._worker is not asyncio.current_task():

@@ -11,12 +11,22 @@ from typing import Any, Protocol
 
 import yaml
 
-from jota_core.api import InferenceBackend, MemoryStore, Plugin, Tool, Transport, hookimpl
+from jota_core.api import (
+    InferenceBackend,
+    MemoryStore,
+    Plugin,
+    SpeechBackend,
+    Tool,
+    TranscriptionBackend,
+    Transport,
+    hookimpl,
+)
 from jota_core.config import Config, load
 from jota_core.host import Host
 from jota_core.hosting import Finder
 
-Given = type[Plugin[Any]] | InferenceBackend | MemoryStore | Tool | Transport
+Offered = InferenceBackend | TranscriptionBackend | SpeechBackend | MemoryStore | Tool | Transport
+Given = type[Plugin[Any]] | Offered
 """What a test may put into a section: a plugin class, or just the object that it would offer."""
 
 MEMORY = {"plugin": "jota_db"}
@@ -91,7 +101,7 @@ def _plugin_class(given: Given) -> type[Plugin[Any]]:
     return given if isinstance(given, type) else _offering(given)
 
 
-def _offering(given: InferenceBackend | MemoryStore | Tool | Transport) -> type[Plugin[Any]]:
+def _offering(given: Offered) -> type[Plugin[Any]]:
     """A plugin that offers one object and does nothing else."""
 
     class Backend(Plugin[Any]):
@@ -114,7 +124,10 @@ def _offering(given: InferenceBackend | MemoryStore | Tool | Transport) -> type[
         def jota_transports(self) -> Sequence[Any]:
             return [given]
 
-    kinds = {InferenceBackend: Backend, MemoryStore: Memory, Tool: Tools, Transport: Door}
+    kinds = {
+        InferenceBackend: Backend, TranscriptionBackend: Backend, SpeechBackend: Backend,
+        MemoryStore: Memory, Tool: Tools, Transport: Door,
+    }  # fmt: skip
     return next(offering for kind, offering in kinds.items() if isinstance(given, kind))
 
 

@@ -10,8 +10,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from jota_core.fetching.files import Progress, PullFailed
+from jota_core.fetching.shelf import Shelf, shelf_of, shelves
+
 from .models.catalogue import STARTER, better_model_advice, catalogue
-from .models.files import Progress, PullFailed
 from .models.library import Library, UnknownModel
 
 WRONG = 2
@@ -47,6 +49,12 @@ def list_(data: Data = None) -> None:
         here.pop(model.name, None)
     for other in here.values():
         table.add_row(_mark(other.name, current, True), other.name, f"{other.size / 1e9:.1f} GB")
+    for shelf in shelves():
+        for entry in shelf.entries():
+            mark = "●" if shelf.path(entry.name, data_folder(data)).is_file() else ""
+            size, memory = f"{entry.size / 1e9:.1f} GB", f"{entry.memory_mb / 1000:.1f} GB"
+            languages = ", ".join(entry.languages)
+            table.add_row(mark, entry.name, size, memory, languages, entry.licence, entry.note)
     console = Console()
     console.print(table)
     console.print("● in use   ○ installed   `jota models pull NAME` fetches, `jota models use NAME` chooses")
@@ -63,6 +71,9 @@ def pull(
     """Fetch a model and use it; a running Jota changes over by itself."""
     from .models.pull import pull as fetch
 
+    if shelf := shelf_of(model):
+        _pull_from(shelf, model, data_folder(data))
+        return
     library = Library(data_folder(data))
     try:
         with _bar(model) as progress:
@@ -76,6 +87,16 @@ def pull(
     typer.echo(f"{fetched.name} is here ({fetched.size / 1e9:.1f} GB); Jota uses {in_use}.")
     if in_use == STARTER:
         typer.echo(better_model_advice())
+
+
+def _pull_from(shelf: Shelf, name: str, data: Path) -> None:
+    """A model of another plugin, which its settings choose."""
+    try:
+        with _bar(name) as progress:
+            path = shelf.pull(name, data, progress)
+    except (PullFailed, OSError) as error:
+        _refuse(str(error))
+    typer.echo(f"{name} is here ({path.stat().st_size / 1e9:.1f} GB).")
 
 
 @models.command()

