@@ -73,6 +73,10 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def speak(self, options: SpeakOptions | None) -> None:
+        """Say answers aloud as well from the next turn on; with None no longer."""
+
+    @abstractmethod
     async def switch_model(self, model_id: str) -> None:
         """Use another model from the next turn on, for this conversation. Raises `Refused`."""
 
@@ -98,9 +102,8 @@ class Sessions(ABC):
         conversation_id: int | None = None,
         new_conversation: bool = False,
         lazy: bool = False,
-        speak: SpeakOptions | None = None,
     ) -> Session:
-        """Attach a user; with `speak` answers are said aloud as well.
+        """Attach a user.
 
         Without an id the owner's latest conversation goes on (or begins). With `lazy` memory is not
         asked before the first turn. Raises `Refused` (`not_found`, `busy`, `server_restart`) or

@@ -131,6 +131,8 @@ class Utterance:
         self.id = "utt_" + secrets.token_hex(8)
         self.options = options
         self.is_ended = False
+        self.is_cancelled = False
+        """It becomes no turn, whatever is heard."""
         self.dropped = 0
         """Pieces of sound that were dropped."""
         self._frame = frame_bytes
@@ -164,6 +166,11 @@ class Utterance:
             self._keep(self._convert(b""))
             self.is_ended = True
             self._news.set()
+
+    def cancel(self) -> None:
+        """Give it up: what was said counts for nothing."""
+        self.is_cancelled = True
+        self.end()
 
     def _keep(self, sound: bytes) -> None:
         if sound:

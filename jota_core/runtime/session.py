@@ -19,6 +19,7 @@ from jota_core.api import (
     Refused,
     ReplySink,
     Session,
+    SpeakOptions,
     TranscriptionBackend,
     TurnEnded,
     TurnFinished,
@@ -175,6 +176,10 @@ class LiveSession(Session):
             turn.cut(Code.CANCELLED, "The turn was cancelled; the text so far is kept.")
         is_hushed = isinstance(self.reply, SpokenReply) and self.reply.hush(turn_id)
         return bool(found) or is_hushed
+
+    def speak(self, options: SpeakOptions | None) -> None:
+        hub, silent = self._hub, self.reply.reply if isinstance(self.reply, SpokenReply) else self.reply
+        self.reply = silent if options is None else SpokenReply(silent, hub.speech, options, hub.tasks)
 
     async def switch_model(self, model_id: str) -> None:
         if self.live is None:

@@ -21,7 +21,6 @@ from jota_core.api import (
     SessionClosed,
     SessionOpened,
     Sessions,
-    SpeakOptions,
     SpeechBackend,
     TaskOwner,
     TranscriptionBackend,
@@ -33,7 +32,6 @@ from .inference import HostInference
 from .models import Models
 from .parts import Parts
 from .session import LiveSession
-from .spoken import SpokenReply
 from .turn import Turn
 
 log = logging.getLogger(__name__)
@@ -97,14 +95,11 @@ class SessionHub(Sessions):
         conversation_id: int | None = None,
         new_conversation: bool = False,
         lazy: bool = False,
-        speak: SpeakOptions | None = None,
     ) -> Session:
         if self.draining:
             raise RESTARTING
         if len(self._open) >= self.parts.limits.max_sessions:
             raise Refused(Code.BUSY, f"All {len(self._open)} sessions are taken. Try again later.", 5.0)
-        if speak is not None:
-            reply = SpokenReply(reply, self.parts.speech, speak, self.tasks)
         session = LiveSession(self, "ses_" + secrets.token_hex(8), principal, reply, door)
         if not lazy or conversation_id is not None or new_conversation:
             session.live = await self.attach(principal.id, conversation_id, new=new_conversation)

@@ -33,7 +33,7 @@ class SpokenReply(ReplySink):
     def __init__(
         self, reply: ReplySink, speech: SpeechBackend, options: SpeakOptions, tasks: TaskOwner
     ) -> None:
-        self._reply = reply
+        self.reply = reply
         self._speech = speech
         self._options = options
         self._tasks = tasks
@@ -44,19 +44,19 @@ class SpokenReply(ReplySink):
         if isinstance(event, TurnBegan):
             await self._begin(event)
         elif type(event) is Delta and speaking is not None:
-            await self._reply.send(event)
+            await self.reply.send(event)
             speaking.add(event.text)
         elif isinstance(event, TurnEnded) and speaking is not None and speaking.turn_id == event.turn_id:
             speaking.finish(event)
         else:
-            await self._reply.send(event)
+            await self.reply.send(event)
 
     async def _begin(self, began: TurnBegan) -> None:
         """The answer before has to be said first."""
         if self._speaking is not None:
             await self._speaking.over.wait()
-        await self._reply.send(began)
-        self._speaking = Speaking(began.turn_id, self._reply, self._speech, self._options)
+        await self.reply.send(began)
+        self._speaking = Speaking(began.turn_id, self.reply, self._speech, self._options)
         self._tasks.start(f"speak {began.turn_id}", self._speaking.run())
 
     def hush(self, turn_id: str | None = None) -> bool:

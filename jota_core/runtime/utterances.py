@@ -51,7 +51,7 @@ class LiveUtterance:
         id_, turn_id, problem = self.utterance.id, None, None
         try:
             text = await self._listen()
-            if self._turn is not None and text:
+            if self._turn is not None and text and not self.utterance.is_cancelled:
                 turn_id = self._session.submit(text, self._turn)
         except JotaError as error:
             problem = ErrorInfo(error.code, error.sentence, error.retry_after_s)
@@ -74,6 +74,8 @@ class LiveUtterance:
         return text
 
     async def _tell(self, transcript: Transcript) -> None:
+        if self.utterance.is_cancelled:
+            return
         turn_id = self._session.running_turn
         is_over_it = self._barge_in and turn_id and len(transcript.text) >= self._barge_in
         if turn_id and is_over_it and self._session.cancel():

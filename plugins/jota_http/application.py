@@ -59,6 +59,7 @@ def _socket_routes(upgrade: Upgrade) -> list[web.RouteDef]:
         web.get("/api/v1/ws/chat/{user_id}", upgrade.raw, allow_head=False),
         web.get("/ws/chat/{user_id}", upgrade.raw, allow_head=False),
         web.get("/api/chat/ws", upgrade.typed, allow_head=False),
+        web.get("/ws/stream", upgrade.stream, allow_head=False),
         web.get("/api/chat/ws/{user_id}", upgrade.typed, allow_head=False),
     ]
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .ws.chat import Chat
+    from .ws.wire import Wire
 
 log = logging.getLogger(__name__)
+
+
+class Talk(Protocol):
+    """Whoever is owed answers over a wire."""
+
+    wire: Wire
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no answer is owed."""
 
 
 class Chores:
@@ -32,7 +42,7 @@ class Chores:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("Something failed behind an app's back.", exc_info=error)
 
-    def turn_ended(self, chat: Chat) -> None:
+    def turn_ended(self, chat: Talk) -> None:
         """A chat owes one answer less."""
         if self.draining and chat.is_idle:
             chat.wire.close(1001, "server_restart")

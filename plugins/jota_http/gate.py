@@ -28,14 +28,17 @@ class Gate:
     ) -> Principal:
         """Who is asking. Raises `Refused`; wrong keys are counted and answered slowly."""
         user = user if user is not None else request.query.get("user_id")
-        key = key_of(request, body_key)
-        self._wrong.check(request.remote)
-        credentials = Credentials(self.section, checked_user(user), checked_key(key), request.remote)
+        return await self.known(key_of(request, body_key), user, request.remote)
+
+    async def known(self, key: str | None, user: str | None, address: str | None) -> Principal:
+        """Whose key it is. Raises `Refused`; wrong keys are counted and answered slowly."""
+        self._wrong.check(address)
+        credentials = Credentials(self.section, checked_user(user), checked_key(key), address)
         try:
             principal = await self._sessions.authenticate(credentials)
         except Refused as error:
             if error.code is Code.UNAUTHORIZED and key is not None:
-                await asyncio.sleep(self._wrong.count(request.remote))
+                await asyncio.sleep(self._wrong.count(address))
             raise
         if "chat" not in principal.roles:
             raise Refused(Code.FORBIDDEN, "This key is not for chatting; it lacks the role `chat`.")

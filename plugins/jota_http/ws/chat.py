@@ -20,13 +20,16 @@ from jota_core.api import (
     TurnEnded,
 )
 
-from .commands import Cancel, Prompt, SwitchModel, parse
+from .commands import Any_, AudioEnd, AudioStart, Cancel, Prompt, Speak, SwitchModel, parse
 from .frames import Style, end_frame, error_frame, named
+from .voice import Voice
 
 if TYPE_CHECKING:
     from ..chores import Chores
     from .wire import Wire
 
+TEXT_ONLY = "Binary messages are not understood here; send text."
+NO_SOUND = "Binary messages are sound, and that begins with an `audio_start` frame."
 WAITING = 32
 """So many messages may wait for a model to be loaded."""
 
@@ -34,7 +37,7 @@ WAITING = 32
 class Chat(ReplySink):
     """Turns what the app sends into turns, and their events into frames."""
 
-    __slots__ = ("_asked", "_chores", "_style", "_switching", "_waiting", "session", "wire")
+    __slots__ = ("_asked", "_chores", "_style", "_switching", "_voice", "_waiting", "session", "wire")
     session: Session
     wire: Wire
 
@@ -45,6 +48,7 @@ class Chat(ReplySink):
         """Turns that have not ended, with the app's own ids."""
         self._waiting: deque[Prompt | SwitchModel] | None = None
         self._switching = False
+        self._voice: Voice | None = None
 
     def start(self, model_id: str | None) -> None:
         """The wire is open: say so, and switch to the model asked for in the address."""
@@ -76,6 +80,8 @@ class Chat(ReplySink):
         elif isinstance(event, TurnEnded):
             self._send(self._style.frame(end_frame(event, self._asked.pop(event.turn_id, None))))
             self._chores.turn_ended(self)
+        elif self._voice is not None and not isinstance(event, Delta):
+            self._voice.tell(event)
 
     def _send(self, frame: bytes) -> None:
         if frame:
@@ -92,9 +98,11 @@ class Chat(ReplySink):
         else:
             self._obey(command)
 
-    def _obey(self, command: Prompt | Cancel | SwitchModel) -> None:
+    def _obey(self, command: Any_) -> None:
         if isinstance(command, Cancel):
             self._cancel(command)
+        elif isinstance(command, AudioStart | AudioEnd | Speak):
+            self._speak(command)
         elif self._switching:
             self._wait(command)
         elif isinstance(command, SwitchModel):
@@ -110,11 +118,24 @@ class Chat(ReplySink):
         else:
             self._asked[turn_id] = prompt.id
 
+    def _speak(self, command: AudioStart | AudioEnd | Speak) -> None:
+        voice = self._voice = self._voice or Voice(self, lambda frame: self._send(self._style.frame(frame)))
+        try:
+            if isinstance(command, AudioStart):
+                voice.start(command)
+            elif isinstance(command, AudioEnd):
+                voice.end()
+            else:
+                voice.speak(command)
+        except Refused as error:
+            self._refuse(error)
+
     def _cancel(self, command: Cancel) -> None:
         turn_id = command.turn_id
         if turn_id is None and command.id is not None:
             turn_id = next((turn for turn, asked in self._asked.items() if asked == command.id), "")
-        if not self.session.cancel(turn_id):
+        is_heard = turn_id is None and self._voice is not None and self._voice.cancel()
+        if not self.session.cancel(turn_id) and not is_heard:
             frame = {"type": "status", "content": "There is nothing to cancel.", "turn_id": turn_id or None}
             self._send(self._style.frame(named(frame, command.id)))
 
@@ -144,8 +165,13 @@ class Chat(ReplySink):
             self._obey(self._waiting.popleft())
         self._chores.turn_ended(self)
 
-    def binary_received(self) -> None:
-        self._refuse(Refused(Code.INVALID_REQUEST, "Binary messages are not understood here; send text."))
+    def binary_received(self, data: bytes) -> None:
+        try:
+            if self._voice is None:
+                raise Refused(Code.INVALID_REQUEST, NO_SOUND if self._style.takes_controls else TEXT_ONLY)
+            self._voice.sound(data)
+        except Refused as error:
+            self._refuse(error)
 
     def too_large(self, limit: int) -> None:
         self._refuse(Refused(Code.TOO_LARGE, f"The message has more than {limit} bytes, which is the most."))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jota_core.api import Code, Refused
 
@@ -42,14 +42,53 @@ class SwitchModel(Command):
     model_id: str
 
 
-COMMANDS: dict[str, type[Prompt | Cancel | SwitchModel]] = {
+class AudioStart(Command):
+    """Sound follows in binary messages."""
+
+    type: Literal["audio_start"]
+    encoding: Literal["pcm16", "float32"] = "pcm16"
+    rate: int = 16_000
+    channels: int = 1
+    language: Annotated[str, Field(pattern="^[a-z]{2,3}$|^auto$")] | None = None
+    ends_itself: bool = True
+    """End when the speaker has fallen silent."""
+    prompt: Annotated[str, Field(max_length=500)] = ""
+    """Words that are likely to be said."""
+    submit: bool = True
+    """Make the text a turn."""
+    barge_in_min_chars: Annotated[int, Field(ge=0)] = 0
+    """So many characters of speech cut the answer that is being given; 0: none do."""
+    options: Wishes = Wishes()
+
+
+class AudioEnd(Command):
+    """All sound was sent."""
+
+    type: Literal["audio_end"]
+
+
+class Speak(Command):
+    """Say answers aloud from the next one on, or no longer."""
+
+    type: Literal["speak"]
+    on: bool = True
+    language: str | None = None
+    voice: str | None = None
+    speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+
+
+Any_ = Prompt | Cancel | SwitchModel | AudioStart | AudioEnd | Speak
+COMMANDS: dict[str, type[Any_]] = {
     "prompt": Prompt,
     "cancel": Cancel,
     "switch_model": SwitchModel,
+    "audio_start": AudioStart,
+    "audio_end": AudioEnd,
+    "speak": Speak,
 }
 
 
-def parse(text: str) -> Prompt | Cancel | SwitchModel:
+def parse(text: str) -> Any_:
     """A control frame, else the text itself as a prompt. Raises `Refused` (`invalid_request`)."""
     fields = _control(text)
     if fields is None:

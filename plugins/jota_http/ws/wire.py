@@ -34,7 +34,7 @@ class Listener(Protocol):
     """Whoever talks over a wire."""
 
     def text_received(self, text: str) -> None: ...
-    def binary_received(self) -> None: ...
+    def binary_received(self, data: bytes) -> None: ...
     def too_large(self, limit: int) -> None: ...
     def too_slow(self) -> None: ...
     def draining(self) -> None: ...
@@ -51,6 +51,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_alive",
+        "_are_text",
         "_drained",
         "_listener",
         "_out",
@@ -83,6 +84,7 @@ class Wire(asyncio.Protocol):
         self._alive = True
         self._pinged = False
         self._parts: bytearray | None = None
+        self._are_text = True
         self._slow: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -111,6 +113,13 @@ class Wire(asyncio.Protocol):
             self._size += size
             if self._size > CHUNK:
                 self.flush()
+
+    def send_binary(self, payload: bytes) -> None:
+        """Send one binary frame, behind the text before it."""
+        if self.is_open:
+            header = SHORT[len(payload)] if len(payload) < 126 else long_header(len(payload))
+            self.flush()
+            self._write(b"\x82" + header[1:] + payload)
 
     def flush(self) -> None:
         """Hand the frames of this pass to the transport."""
@@ -169,17 +178,23 @@ class Wire(asyncio.Protocol):
 
     def _frame_received(self, frame: Frame) -> None:
         """Put fragments together; answer bad text as the standard wants."""
-        if frame.opcode is Opcode.TEXT and frame.fin:
-            self._text_received(bytes(frame.data))
-        elif frame.opcode is Opcode.TEXT:
-            self._parts = bytearray(frame.data)
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._are_text = frame.opcode is Opcode.TEXT
+            if frame.fin:
+                self._message_received(bytes(frame.data))
+            else:
+                self._parts = bytearray(frame.data)
         elif frame.opcode is Opcode.CONT and self._parts is not None:
             self._parts += frame.data
             if frame.fin:
                 whole, self._parts = bytes(self._parts), None
-                self._text_received(whole)
-        elif frame.opcode is Opcode.BINARY and self.is_open:
-            self._listener.binary_received()
+                self._message_received(whole)
+
+    def _message_received(self, data: bytes) -> None:
+        if self._are_text:
+            self._text_received(data)
+        elif self.is_open:
+            self._listener.binary_received(data)
 
     def _text_received(self, data: bytes) -> None:
         try:

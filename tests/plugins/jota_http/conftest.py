@@ -194,6 +194,9 @@ class ScriptedSession(Session):
     ) -> Utterance:
         raise NotImplementedError("Spoken turns are tested with a real host.")
 
+    def speak(self, options: SpeakOptions | None) -> None:
+        raise NotImplementedError("Spoken answers are tested with a real host.")
+
     async def switch_model(self, model_id: str) -> None:
         await asyncio.sleep(0.05)
         if model_id != "good":
@@ -232,7 +235,6 @@ class ScriptedHost(Sessions):
         conversation_id: int | None = None,
         new_conversation: bool = False,
         lazy: bool = False,
-        speak: SpeakOptions | None = None,
     ) -> Session:
         session = ScriptedSession(self, principal, reply)
         if not lazy or conversation_id is not None or new_conversation:
