@@ -125,6 +125,10 @@ class Sessions(ABC):
     def transcription(self) -> TranscriptionBackend:
         """All transcription of this host as one backend."""
 
+    @abstractmethod
+    def utterance(self, options: ListenOptions, audio: AudioFormat) -> Utterance:
+        """An utterance without a session, for doors that offer transcription to other machines."""
+
     @property
     @abstractmethod
     def speech(self) -> SpeechBackend:

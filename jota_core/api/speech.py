@@ -141,6 +141,7 @@ class Utterance:
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._news = asyncio.Event()
+        self._was_read = asyncio.Event()
 
     @property
     def waiting_s(self) -> float:
@@ -186,7 +187,14 @@ class Utterance:
         sound = b"".join(self._waiting)
         self._waiting.clear()
         self._size = 0
+        self._was_read.set()
         return sound
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until at most so much sound waits for the backend."""
+        while self.waiting_s > seconds:
+            self._was_read.clear()
+            await self._was_read.wait()
 
 
 class TranscriptionBackend(ABC):

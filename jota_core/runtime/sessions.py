@@ -8,10 +8,12 @@ import secrets
 from collections.abc import Sequence
 
 from jota_core.api import (
+    AudioFormat,
     Code,
     Credentials,
     InferenceBackend,
     JotaError,
+    ListenOptions,
     MemoryStore,
     ModelInfo,
     Principal,
@@ -24,6 +26,7 @@ from jota_core.api import (
     SpeechBackend,
     TaskOwner,
     TranscriptionBackend,
+    Utterance,
 )
 
 from .checkpoints import Checkpoints
@@ -32,6 +35,7 @@ from .inference import HostInference
 from .models import Models
 from .parts import Parts
 from .session import LiveSession
+from .sound import converter
 from .turn import Turn
 
 log = logging.getLogger(__name__)
@@ -66,6 +70,9 @@ class SessionHub(Sessions):
     @property
     def transcription(self) -> TranscriptionBackend:
         return self.parts.transcription
+
+    def utterance(self, options: ListenOptions, audio: AudioFormat) -> Utterance:
+        return Utterance(options, audio.frame_bytes, converter(audio))
 
     @property
     def speech(self) -> SpeechBackend:

@@ -258,6 +258,9 @@ class ScriptedHost(Sessions):
     def transcription(self) -> TranscriptionBackend:
         raise NotImplementedError("The door asks sessions to listen.")
 
+    def utterance(self, options: ListenOptions, audio: AudioFormat) -> Utterance:
+        raise NotImplementedError("The door asks sessions to listen.")
+
     @property
     def speech(self) -> SpeechBackend:
         raise NotImplementedError("The door asks sessions to speak.")

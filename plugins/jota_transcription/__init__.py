@@ -1,0 +1,1 @@
+"""The Transcription API: offers the ears of this host to other machines, and uses another machine's."""

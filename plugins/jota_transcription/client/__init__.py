@@ -1,0 +1,1 @@
+"""The wire client: the ears of another machine."""

@@ -1,0 +1,33 @@
+"""What `jota.yaml` may say in a section `jota_transcription`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from jota_core.api import Settings
+
+
+class TranscriptionSettings(Settings):
+    """The ears of another machine: our Transcription API or the C++ one."""
+
+    url: str
+    """Where it is: `ws://greenhouse.local:9001`; in earlier deployments `TRANSCRIPTION_SERVICE_URL`."""
+    token: SecretStr | None = None
+    """What it asks for as `token`."""
+    language: Annotated[str, Field(pattern="^[a-z]{2,3}$|^auto$")] = "auto"
+    """What is spoken where nothing else was asked for."""
+    connect_s: float = Field(5.0, gt=0, le=60)
+    """Seconds that a connection may take."""
+    final_s: float = Field(20.0, gt=0, le=600)
+    """Seconds that the last words may take after the end of the sound."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_ws(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ValueError("must be an address such as ws://greenhouse.local:9001")
+        return url
