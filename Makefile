@@ -38,8 +38,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 
 setup: $(VENV)/.dev ## Install everything, the developers' tools too
 
-run: $(VENV)/.run ## Start Jota on http://127.0.0.1:8000 (fetches the starter model once)
-	@$(BIN)/jota models pull starter
+run: $(VENV)/.run ## Start Jota on http://127.0.0.1:8000 (fetches the starter models once)
+	@$(BIN)/jota models pull starter whisper-base kokoro-es
 	@exec $(BIN)/jota run -c jota.yaml
 
 test: setup ## Run all tests (with the real model)
@@ -50,7 +50,7 @@ check: setup ## Lint, types, configurations and generated pages
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy jota_core plugins/jota_* tests benchmarks docs/reference.py
 	@for file in jota.yaml config/*.yaml; do JOTA_APP_KEY=only-checked JOTA_CENTER_KEYS=only=checked \
-		JOTA_DB_API_KEY=only-checked JOTA_DB_URL=http://only-checked ORCHESTRATOR_API_KEY=only-checked JOTA_STORE=postgresql://only/checked INFERENCE_SERVICE_URL=ws://only-checked INFERENCE_CLIENT_ID=only INFERENCE_API_KEY=checked $(BIN)/jota check -c $$file || exit; done
+		JOTA_DB_API_KEY=only-checked AUTH_TOKEN=only-checked JOTA_DB_URL=http://only-checked ORCHESTRATOR_API_KEY=only-checked JOTA_STORE=postgresql://only/checked INFERENCE_SERVICE_URL=ws://only-checked INFERENCE_CLIENT_ID=only INFERENCE_API_KEY=checked $(BIN)/jota check -c $$file || exit; done
 	@$(BIN)/python -m docs.reference --check
 
 bench: setup ## Measure speed as ratios against a bare floor

@@ -64,20 +64,27 @@ def list_(data: Data = None) -> None:
 
 @models.command()
 def pull(
-    model: Annotated[str, typer.Argument(help="NAME, OWNER/NAME[:FILE] on Hugging Face, or a .gguf file.")],
+    model: Annotated[
+        list[str],
+        typer.Argument(help="NAME, OWNER/NAME[:FILE] on Hugging Face, or a .gguf file; or several."),
+    ],
     data: Data = None,
     use_it: Annotated[bool, typer.Option("--use/--no-use", help="Use it from now on.")] = True,
 ) -> None:
-    """Fetch a model and use it; a running Jota changes over by itself."""
+    """Fetch models and use them; a running Jota changes over by itself."""
+    for name in model:
+        if shelf := shelf_of(name):
+            _pull_from(shelf, name, data_folder(data))
+        else:
+            _pull(name, Library(data_folder(data)), use_it=use_it)
+
+
+def _pull(name: str, library: Library, *, use_it: bool) -> None:
     from .models.pull import pull as fetch
 
-    if shelf := shelf_of(model):
-        _pull_from(shelf, model, data_folder(data))
-        return
-    library = Library(data_folder(data))
     try:
-        with _bar(model) as progress:
-            fetched = fetch(model, library, progress)
+        with _bar(name) as progress:
+            fetched = fetch(name, library, progress)
         # `make run` pulls the starter each time: that must not undo a choice.
         if use_it and (fetched.name != STARTER or library.find(library.current()) is None):
             library.use(fetched.name)

@@ -1,10 +1,11 @@
-"""`jota chat`: talk to a running Jota from a terminal, or from a script through a pipe."""
+"""`jota chat` and `jota talk`: talk to a running Jota from a terminal, by hand, by a script or by voice."""
 
 from __future__ import annotations
 
 import getpass
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,3 +42,29 @@ def talk(
     except KeyboardInterrupt:
         code = 130
     raise typer.Exit(code)
+
+
+speak = typer.Typer(add_completion=False)
+
+
+@speak.command()
+def speak_(
+    url: Url = "http://127.0.0.1:8000",
+    key: Key = "",
+    language: Annotated[str, typer.Option("--language", help="es, en, …; else Jota finds out.")] = "",
+    file: Annotated[Path | None, typer.Option("--file", help="A recording instead of a microphone.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Keep the spoken answer as a wav file.")] = None,
+) -> None:
+    """Speak with Jota, and hear it. Ctrl-C leaves."""
+    import asyncio
+
+    from .line import NotThere
+    from .speaking import Speaking
+
+    try:
+        asyncio.run(Speaking(url.rstrip("/"), key or None, language or None, out).run(file))
+    except NotThere as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
