@@ -67,6 +67,7 @@ from .hooks import JotaHooks, hookimpl
 from .http import HttpRequest, HttpResponse, HttpRoute
 from .listening import WrongKeys, is_loopback, split_listen
 from .plugin import Plugin, PluginContext, Settings
+from .sentences import Sentences
 from .speech import (
     RATE,
     SECOND,
@@ -145,6 +146,7 @@ __all__ = [
     "SectionChanged",
     "SectionReport",
     "Segment",
+    "Sentences",
     "Session",
     "SessionClosed",
     "SessionOpened",

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -211,7 +211,7 @@ class TranscriptionBackend(ABC):
         """Languages that it is good at, the usual one first."""
 
     @abstractmethod
-    def transcribe(self, utterance: Utterance) -> AsyncIterator[Heard]:
+    def transcribe(self, utterance: Utterance) -> AsyncGenerator[Heard, None]:
         """Yield partial transcripts while it is spoken, and at last one that is final.
 
         An async generator: closing it gives the utterance up. Raises `BackendError`.
@@ -257,7 +257,7 @@ class SpeechBackend(ABC):
         """Who can speak, the usual one first. Raises `BackendError`."""
 
     @abstractmethod
-    def speak(self, text: str, options: SpeakOptions) -> AsyncIterator[bytes]:
+    def speak(self, text: str, options: SpeakOptions) -> AsyncGenerator[bytes, None]:
         """Yield PCM16 mono, little-endian, as it is made: one sentence or clause of plain words.
 
         An async generator: closing it ends the work. Raises `BackendError`.

@@ -11,6 +11,7 @@ from jota_core.api import (
     JotaError,
     ReplyEvent,
     ReplySink,
+    Sentences,
     Sound,
     SpeakOptions,
     SpeechBackend,
@@ -21,7 +22,6 @@ from jota_core.api import (
 )
 
 from .cutter import closing
-from .sentences import Sentences
 
 MOST_WAITING = 256
 """Sentences that wait to be said; more are not said."""
