@@ -33,7 +33,12 @@ def words(text: str) -> list[str]:
 
 def errors(name: str, heard: str) -> int:
     """Words that were missed, made up or taken for others."""
-    said, found = words(SAID[name]), words(heard)
+    return words_missed(SAID[name], heard)
+
+
+def words_missed(text: str, heard: str) -> int:
+    """Words of `text` that were missed, made up or taken for others."""
+    said, found = words(text), words(heard)
     costs = list(range(len(found) + 1))
     for row, word in enumerate(said, 1):
         before, costs[0] = costs[0], row

@@ -9,6 +9,7 @@ from .relay import relay
 from .start import start
 from .store import store
 from .tokens import tokens
+from .voice import voice
 
 CASES: dict[str, Case] = {
     "tokens": tokens,
@@ -19,4 +20,5 @@ CASES: dict[str, Case] = {
     "store": store,
     "start": start,
     "engine": engine,
+    "voice": voice,
 }
