@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from jota_core.api import BackendError, Code, Health, SpeakOptions, SpeechBackend, Voice
 
@@ -16,8 +15,11 @@ from .languages import language_of
 from .models import KOKORO, SpeechShelf
 from .settings import SpeechSettings
 from .speakable import speakable
-from .voices import RATE, Hibari, Kokoro, Speaker
 
+if TYPE_CHECKING:
+    from .voices import Speaker
+
+RATE = 24_000
 FRAME = RATE // 5 * 2
 """Bytes of 200 ms, as the public speaker sends them."""
 LONGEST = 5000
@@ -101,6 +103,8 @@ class LocalSpeech(SpeechBackend):
 
     def _say(self, language: str, words: str, speed: float) -> bytes:
         """In a thread."""
+        import numpy as np
+
         try:
             sound = self._speaker(language).say(words, speed)
         except Exception as error:
@@ -109,6 +113,8 @@ class LocalSpeech(SpeechBackend):
         return bytes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
 
     def _speaker(self, language: str) -> Speaker:
+        from .voices import Hibari, Kokoro
+
         if language not in self._speakers:
             assert self._data is not None
             folder, threads = SpeechShelf().path(KOKORO.name, self._data).parent, self._settings.threads

@@ -13,7 +13,6 @@ import numpy as np
 # onnxruntime tells Microsoft what it runs, from 1.29 on, unless this stands in the environment before
 # it is imported. What is said in this house is nobody else's business.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-RATE = 24_000
 KOKORO_PACE = 0.95
 KOKORO_LONGEST = 480
 """Sounds that the model takes at once."""

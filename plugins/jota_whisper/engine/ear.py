@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .voice import CHUNK, CHUNK_S, Voice
+from .voice import CHUNK, CHUNK_S, Detector, Voice
 from .words import Steady, clean, is_invented
 
 RATE = 16_000
@@ -137,6 +137,11 @@ class Ear:
         """The final was told."""
         self.is_busy = False
         """A job is out."""
+
+    @property
+    def detector(self) -> Detector:
+        """What it tells speech by; free when nobody is heard any more."""
+        return self._voice.detector
 
     @property
     def taken_s(self) -> float:

@@ -34,8 +34,9 @@ class Stream:
 class Slots:
     """All streams, and the threads that decode for them."""
 
-    def __init__(self, recognisers: list[Recogniser], tell: Tell) -> None:
+    def __init__(self, recognisers: list[Recogniser], tell: Tell, left: Callable[[Ear], None]) -> None:
         self._tell = tell
+        self._left = left  # told of each ear that is heard no more
         self._streams: dict[int, Stream] = {}
         self._news = threading.Condition()
         for number, recogniser in enumerate(recognisers):
@@ -59,7 +60,9 @@ class Slots:
     def drop(self, id_: int) -> None:
         """A stream is given up."""
         with self._news:
-            self._streams.pop(id_, None)
+            stream = self._streams.pop(id_, None)
+        if stream is not None:
+            self._left(stream.ear)
 
     def _look(self, stream: Stream) -> None:
         with self._news:

@@ -31,7 +31,7 @@ class Voice:
     """Judges a stream chunk by chunk. `detector` keeps state, so it belongs to one stream."""
 
     def __init__(self, detector: Detector, threshold: float) -> None:
-        self._detector = detector
+        self.detector = detector
         self._threshold = threshold
         self._floor: float | None = None
         self._is_speaking = False
@@ -57,7 +57,7 @@ class Voice:
         self._floor = max(QUIET / 2, min(level, floor * RISES))
         if not stands_out and not self._is_speaking:
             return False
-        likely = self._detector((np.clip(chunk, -1, 1) * 32767).astype("<i2").tobytes())
+        likely = self.detector((np.clip(chunk, -1, 1) * 32767).astype("<i2").tobytes())
         limit = self._threshold - (HYSTERESIS if self._is_speaking else 0.0)
         self._is_speaking = likely >= limit
         return self._is_speaking

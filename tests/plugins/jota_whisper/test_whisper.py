@@ -247,3 +247,29 @@ async def test_a_spoken_turn_in_a_real_host(run_host: Any, base: Path, tmp_path:
         assert "".join(event.text for event in told if isinstance(event, Delta)) == "Bien hecho."
         assert told[-1].turn_id == ended.turn_id and told[-1].persisted
         await session.close()
+
+
+async def test_people_who_come_and_go_leave_nothing(ears: Ears) -> None:
+    import psutil
+
+    async with ears(language="es", streams=16) as backend:
+
+        async def come_and_go(number: int) -> None:
+            listening = asyncio.create_task(heard(backend, recording("es-busy"), pace=8, ends_itself=False))
+            await asyncio.sleep(0.02 * (number % 16))
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+        async def all_of_them() -> tuple[int, int, int]:
+            await asyncio.gather(*(come_and_go(number) for number in range(16)))
+            assert errors("es-echo", final(await heard(backend, recording("es-echo"), pace=20)).text) <= 1
+            assert backend._engine is not None and backend._engine._process is not None
+            child = psutil.Process(backend._engine._process.pid)
+            assert not backend._engine.streams
+            return child.num_fds(), child.num_threads(), child.memory_info().rss
+
+        await all_of_them()
+        before = await all_of_them()
+        for _ in range(4):
+            after = await all_of_them()
+        assert after[:2] == before[:2] and after[2] - before[2] < 32_000_000
