@@ -59,7 +59,7 @@ class WhisperBackend(TranscriptionBackend):
         settings, pause_s, loop = self._settings, FIRST_PAUSE_S, asyncio.get_running_loop()
         plan = {
             "model": str(model), "threads": settings.threads_of_slot(), "slots": settings.slots,
-            "languages": settings.languages,
+            "languages": settings.languages, "careful": settings.careful,
         }  # fmt: skip
         self._engine = Engine(plan)
         while True:

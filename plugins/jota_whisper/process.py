@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +68,34 @@ class Engine:
         self.streams: dict[int, Stream] = {}
         self._plan = plan
         self._process: Process | None = None
+        self._is_over = False
         self._ids = itertools.count(1)
 
     async def run(self) -> None:
         """Start it and take what it says, until it ends. Raises `OSError` when it cannot be started."""
+        living = asyncio.ensure_future(self._live())
+        try:
+            await asyncio.shield(living)
+        finally:
+            self._is_over = True  # cancelled half-way the process or its pipes would be nobody's
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
+            await living
+
+    async def _live(self) -> None:
+        self._process = process = await self._created()
+        if self._is_over:
+            process.kill()
+        assert process.stdout is not None
+        await self._listen(process.stdout)
+        await self._end(process)
+
+    async def _created(self) -> Process:
         # Its own session: Ctrl-C in a terminal is the host's to handle, and it drains first.
-        self._process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", CHILD, orjson.dumps(self._plan).decode(),
             stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True,
         )  # fmt: skip
-        try:
-            assert self._process.stdout is not None
-            await self._listen(self._process.stdout)
-        finally:
-            await self._end(self._process)
 
     async def _listen(self, output: asyncio.StreamReader) -> None:
         try:
@@ -88,7 +103,7 @@ class Engine:
                 text, sound = sizes(await output.readexactly(HEAD.size))
                 self._told(orjson.loads(await output.readexactly(text)))
                 await output.readexactly(sound)
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ValueError):  # a frame that is none is an end as well
             self.trouble = self.trouble or "The speech engine ended; it is started again."
 
     def _told(self, fields: dict[str, Any]) -> None:
@@ -101,10 +116,17 @@ class Engine:
             stream.told(fields)
 
     async def _end(self, process: Process) -> None:
+        """Its output has ended, so it ends too."""
         self.is_ready = False
-        if process.returncode is None:
+        try:
+            await asyncio.wait_for(process.wait(), END_S)
+        except TimeoutError:
             process.kill()
-        await asyncio.wait_for(process.wait(), END_S)
+            await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+            with suppress(OSError):  # it ended before it had read everything
+                await process.stdin.wait_closed()
         lost = BackendError(Code.STT_UNAVAILABLE, "The speech engine was lost. Say it again.", 1.0)
         for stream in self.streams.values():
             stream.fail(lost)

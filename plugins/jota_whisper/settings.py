@@ -19,6 +19,8 @@ class WhisperSettings(Settings):
     """What is spoken: `es`, `en`, …; `auto` takes the likelier one of `languages`."""
     languages: Annotated[tuple[str, ...], Field(min_length=1, max_length=4)] = ("es", "en")
     """Languages of this house, for `auto`; each one more costs time at the beginning of an utterance."""
+    careful: bool = True
+    """Decode what is final with the model's whole context: fewer wrong words, 0.7 s later on two cores."""
     slots: Annotated[int, Field(ge=1, le=16)] = 1
     """Pieces of speech decoded at once; each takes memory for a model of its own."""
     streams: Annotated[int, Field(ge=1, le=256)] = 8

@@ -46,7 +46,8 @@ def main() -> None:
     os.dup2(2, 1)  # what the library prints is no frame
     try:
         model, threads, languages = Path(plan["model"]), plan["threads"], plan["languages"]
-        recognisers = [Recogniser(model, threads, languages) for _ in range(plan["slots"])]
+        careful = plan["careful"]
+        recognisers = [Recogniser(model, threads, languages, careful=careful) for _ in range(plan["slots"])]
     except Exception as error:  # noqa: BLE001 - told to the host, which says it in a sentence
         out.tell({"is": "broken", "sentence": str(error) or type(error).__name__})
         return

@@ -18,16 +18,15 @@ FRAME = 320
 """Samples of one position of the encoder."""
 SPARE = {Kind.PARTIAL: 48, Kind.PIECE: 128, Kind.FINAL: 128}
 """Positions beyond the sound; with fewer the last words are lost, with more it takes longer."""
-SURE = 0.6
-"""Mean probability of the words below which the whole context is tried as well: a short one is quick,
-and now and then fails completely."""
 WHOLE = 1500
+SPOKEN_S = 0.4
+"""So much speech has words."""
 
 
 class Recogniser:
     """Belongs to one thread."""
 
-    def __init__(self, model: Path, threads: int, languages: Sequence[str]) -> None:
+    def __init__(self, model: Path, threads: int, languages: Sequence[str], *, careful: bool = True) -> None:
         from pywhispercpp.model import Model
 
         with model.open("rb") as file:
@@ -38,22 +37,26 @@ class Recogniser:
             print_realtime=False, temperature_inc=0.0, suppress_nst=True,
         )  # fmt: skip
         self._languages = languages
+        self._careful = careful
 
     def decode(self, job: Job) -> Decoded:
         """What is said in it; of unknown language: the most likely of the usual ones."""
         if not len(job.sound):
             return Decoded("", job.language)
-        if job.language != "auto":
-            return self._guarded(job, job.language)[1]
-        tries = [self._guarded(job, language) for language in self._languages]
-        return max(tries, key=lambda found: found[0])[1]
+        if job.language == "auto":
+            tries = [self._quick(job, language) for language in self._languages]
+            found = max(tries, key=lambda each: each[0])[1]
+        else:
+            found = Decoded("", job.language)
+        if self._careful and job.kind is not Kind.PARTIAL:
+            return self._once(job, found.language, 0)[1]
+        return found if job.language == "auto" else self._quick(job, job.language)[1]
 
-    def _guarded(self, job: Job, language: str) -> tuple[float, Decoded]:
-        """With as little context as will do, or with all of it when that is not sure."""
+    def _quick(self, job: Job, language: str) -> tuple[float, Decoded]:
+        """With as little context as will do; where that has failed, once more with all of it."""
         found = self._once(job, language, min(WHOLE, len(job.sound) // FRAME + SPARE[job.kind]))
-        if found[0] < SURE and job.kind is not Kind.PARTIAL:
-            found = max(found, self._once(job, language, 0), key=lambda each: each[0])
-        return found
+        has_failed = not found[1].text and job.speech_s > SPOKEN_S
+        return self._once(job, language, 0) if has_failed and job.kind is not Kind.PARTIAL else found
 
     def _once(self, job: Job, language: str, context: int) -> tuple[float, Decoded]:
         sound = job.sound
