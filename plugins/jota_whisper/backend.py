@@ -124,8 +124,8 @@ class WhisperBackend(TranscriptionBackend):
         yield _final(stream.final)
 
     async def _has_news(self, stream: Stream) -> bool:
-        """Whether something was told; after the end of the sound that has a limit."""
-        limit_s = LONGEST_DECODING_S if stream.is_deciding else self._settings.final_wait_s
+        """Whether something was told; after the end of the sound waiting for a slot has a limit."""
+        limit_s = LONGEST_DECODING_S if stream.is_served else self._settings.final_wait_s
         try:
             async with asyncio.timeout(limit_s if stream.is_ended else None):
                 await stream.news.wait()

@@ -32,7 +32,8 @@ class Stream:
         self.strained: bool | None = None
         self.is_ended = False
         """All sound is in the engine."""
-        self.is_deciding = False
+        self.is_served = False
+        """A slot works for it now."""
         self.error: BackendError | None = None
         self.news = asyncio.Event()
         self.was_taken = asyncio.Event()
@@ -49,8 +50,8 @@ class Stream:
                 self.was_taken.set()
             case "strained":
                 self.strained = fields["on"]
-            case "deciding":
-                self.is_deciding = True
+            case "working":
+                self.is_served = fields["on"]
         self.news.set()
 
     def fail(self, error: BackendError) -> None:

@@ -40,7 +40,7 @@ def spoken(run_host: RunHost, tmp_path: Path) -> Spoken:
         port = free_port()
         plugins: dict[str, Any] = {
             "app": {"plugin": "jota_http", "listen": f"127.0.0.1:{port}"},
-            "ears": {"plugin": "jota_whisper", "language": "es"},
+            "ears": {"plugin": "jota_whisper", "language": "es", "final_wait_s": 30},
         }
         WhisperShelf().pull("whisper-base", tmp_path / "data", silent)
         if speech:

@@ -27,7 +27,10 @@ def test_transcribe(place: Place) -> None:
 
 def test_talk_with_a_recording(place: Place) -> None:
     assert place.jota("models", "pull", "whisper-base", "kokoro-es").returncode == 0
-    sections = {"ears": "{plugin: jota_whisper, language: es}", "mouth": "{plugin: jota_speech}"}
+    sections = {
+        "ears": "{plugin: jota_whisper, language: es, final_wait_s: 30}",
+        "mouth": "{plugin: jota_speech}",
+    }
     options = [text for name, value in sections.items() for text in ("--set", f"plugins.{name}={value}")]
     with place.running(*options):
         place.health()

@@ -104,8 +104,7 @@ class Slots:
     def _decode(self, recogniser: Recogniser) -> None:
         while True:
             stream, job = self._next()
-            if job.kind is Kind.FINAL:
-                self._tell({"is": "deciding", "id": stream.id})
+            self._tell({"is": "working", "id": stream.id, "on": True})
             try:
                 decoded = recogniser.decode(job)
             except Exception as error:  # noqa: BLE001 - one piece of sound must not end the slot
@@ -113,7 +112,7 @@ class Slots:
                 decoded = Decoded("", job.language)
             with stream.lock:
                 told = stream.ear.done(job, decoded)
-            for each in told:
+            for each in (*told, {"is": "working", "on": False}):
                 self._tell({**each, "id": stream.id})
             if stream.ear.is_over:
                 self.drop(stream.id)

@@ -28,7 +28,8 @@ def api(run_host: RunHost, tmp_path: Path) -> Api:
         port = port or free_port()
         WhisperShelf().pull("whisper-base", tmp_path / "data", silent)
         door = {"plugin": "jota_transcription_api", "listen": f"127.0.0.1:{port}", **settings}
-        plugins = {"ears": {"plugin": "jota_whisper", "language": "es"}, "door": door}
+        ears = {"plugin": "jota_whisper", "language": "es", "final_wait_s": 30}
+        plugins = {"ears": ears, "door": door}
         config = {"host": {"data": str(tmp_path / "data")}, "plugins": plugins}
         async with run_host(config, memory=False) as host:
             async with asyncio.timeout(30):

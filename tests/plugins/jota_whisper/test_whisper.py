@@ -40,7 +40,8 @@ FRAME = 320
 def ears(base: Path) -> Ears:
     @asynccontextmanager
     async def listening(**settings: Any) -> AsyncIterator[WhisperBackend]:
-        backend = WhisperBackend(WhisperSettings(**settings))
+        patient: dict[str, Any] = {"final_wait_s": 30, **settings}  # machines of tests are busy
+        backend = WhisperBackend(WhisperSettings(**patient))
         keeping = asyncio.create_task(backend.keep(base, logging.getLogger("jota.ears")))
         try:
             await until(lambda: backend.available, 30)
@@ -229,7 +230,7 @@ async def test_a_spoken_turn_in_a_real_host(run_host: Any, base: Path, tmp_path:
             if isinstance(event, TurnEnded):
                 over.set()
 
-    config = {"plugins": {"ears": {"language": "es", "model": str(base)}}}
+    config = {"plugins": {"ears": {"language": "es", "model": str(base), "final_wait_s": 30}}}
     plugins = {"llm": ScriptedBackend("Bien hecho."), "ears": JotaWhisper}
     async with run_host(config, plugins=plugins) as host:
         await until(lambda: host.sessions.transcription.available, 30)
