@@ -23,4 +23,4 @@ VOLUME /var/lib/jota
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
-ENTRYPOINT ["/bin/sh", "-c", "jota models pull starter whisper-base kokoro-es && exec jota run -c /etc/jota/jota.yaml"]
+ENTRYPOINT ["/bin/sh", "-c", "jota models pull starter && { jota models pull whisper-base kokoro-es || true; } && exec jota run -c /etc/jota/jota.yaml"]

@@ -47,6 +47,7 @@ class PostgresServer:
     def kill(self) -> None:
         """`kill -9` of the server and all that it has begun."""
         pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)  # else it makes new ones while we count, which outlive it
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         all_of_them = [pid, *map(int, children)]
         for each in all_of_them:

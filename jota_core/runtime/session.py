@@ -44,6 +44,7 @@ class LiveSession(Session):
     __slots__ = (
         "_closed",
         "_current",
+        "_heard",
         "_hub",
         "_listening",
         "_queue",
@@ -68,6 +69,7 @@ class LiveSession(Session):
         self._current: Turn | None = None
         self._worker: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._heard: Utterance | None = None
         self._closed = False
 
     @property
@@ -160,6 +162,7 @@ class LiveSession(Session):
             raise Refused(Code.BUSY, "An utterance is being heard already. End it first.", 1.0)
         limit_s = min(options.limit_s, self._hub.parts.limits.utterance_s)
         live = LiveUtterance(self, replace(options, limit_s=limit_s), audio, turn, barge_in_chars)
+        self._heard = live.utterance
         self._listening = self._hub.tasks.start(live.utterance.id, self._listen(live))
         return live.utterance
 
@@ -167,7 +170,12 @@ class LiveSession(Session):
         try:
             await live.run()
         finally:
-            self._listening = None
+            self._listening = self._heard = None
+
+    def stop_listening(self) -> None:
+        """What is being said becomes no turn any more."""
+        if self._heard is not None:
+            self._heard.cancel()
 
     def cancel(self, turn_id: str | None = None) -> bool:
         owed = [*([self._current] if self._current else []), *(self._queue or ())]

@@ -137,6 +137,8 @@ class SessionHub(Sessions):
     async def drain(self, limit_s: float) -> None:
         """Take no new work; let running turns end within the limit, then cut them, keeping their text."""
         self.draining = True
+        for session in self._open:
+            session.stop_listening()
         if not await self.tasks.wait(limit_s):
             for turn in list(self.running):
                 turn.cut(Code.SERVER_RESTART, "The host is restarting; the text so far is kept.")

@@ -140,7 +140,7 @@ def _settled(stored: list[dict[str, Any]]) -> bool:
 
 def _is_all_there(places: list[Place], conversation: int, answered: list[tuple[str, str]]) -> None:
     """Each acknowledged turn once, in order, on both hosts; every other one is ended or marked within seconds."""
-    until, stored = time.monotonic() + 10, [messages(place, conversation) for place in places]
+    until, stored = time.monotonic() + 30, [messages(place, conversation) for place in places]
     while stored[0] != stored[1] or not all(map(_settled, stored)):
         assert time.monotonic() < until, f"a cut turn was not marked: {stored}"
         time.sleep(0.2)

@@ -237,3 +237,15 @@ async def test_twice_started_is_refused_and_cancelled_is_forgotten(spoken: Spoke
         await socket.send('{"type":"cancel"}')
         told = await until(socket, "utterance_end")
         assert told[-1]["turn_id"] is None and not [f for f in of(told, "transcript") if f["is_final"]]
+
+
+async def test_a_host_that_stops_does_not_wait_for_somebody_who_speaks(spoken: Spoken) -> None:
+    loop = asyncio.get_running_loop()
+    async with spoken("?", speech=False) as (_, url):
+        socket = await connect(f"{url}/api/chat/ws/ana")
+        await until(socket, "session")
+        await socket.send('{"type":"audio_start"}')
+        await stream(socket, recording("es-locked")[:16_000], pcm16=True)
+        began = loop.time()
+    assert loop.time() - began < 5
+    await socket.close()

@@ -238,7 +238,8 @@ class Satellite(ReplySink):
     def _after(self, seconds: float, act: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, act)
+        if self.wire.is_open:
+            self._timer = asyncio.get_running_loop().call_later(seconds, act)
 
     def too_large(self, limit: int) -> None:
         if self._session is not None:
