@@ -67,6 +67,7 @@ from .hooks import JotaHooks, hookimpl
 from .http import HttpRequest, HttpResponse, HttpRoute
 from .listening import WrongKeys, is_loopback, split_listen
 from .plugin import Plugin, PluginContext, Settings
+from .records import Record
 from .sentences import Sentences
 from .speech import (
     RATE,
@@ -137,6 +138,7 @@ __all__ = [
     "PluginContext",
     "Principal",
     "Progress",
+    "Record",
     "Refused",
     "ReminderDue",
     "ReplyEvent",

@@ -10,6 +10,7 @@ from .errors import BackendError, Code, MemoryStoreError
 from .events import ReplyEvent
 from .facts import Credentials, Principal
 from .generation import Capabilities, GenerateRequest, ModelInfo, Piece, ToolSpec
+from .records import Record
 from .speech import (
     AudioFormat,
     ListenOptions,
@@ -19,6 +20,8 @@ from .speech import (
     Utterance,
 )
 from .turns import Conversation, StoredMessage, TurnOptions, TurnRecord, TurnResult
+
+NO_RECORDS = "This memory keeps nothing but conversations."
 
 
 class ReplySink(ABC):
@@ -46,11 +49,13 @@ class Session(ABC):
         """The conversation that turns go to; None until the first one when opened lazily."""
 
     @abstractmethod
-    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:
+    def submit(self, text: str, options: TurnOptions = TurnOptions(), *, turn_id: str | None = None) -> str:
         """Queue one turn and return its id; everything else comes through the reply sink.
 
-        Turns of one conversation run one after the other, in order. Raises `Refused`
-        (`invalid_request`, `too_large`, `busy`, `server_restart`); then nothing was stored.
+        Turns of one conversation run one after the other, in order. A `turn_id` of the door's own
+        (letters, digits, `:`, `_`, `-`; at most 64) makes a turn that is submitted again run once: the
+        second time it is told what came of the first. Raises `Refused` (`invalid_request`, `too_large`,
+        `busy`, `server_restart`); then nothing was stored.
         """
 
     @abstractmethod
@@ -211,7 +216,10 @@ class MemoryStore(ABC):
 
     @abstractmethod
     async def begin_turn(self, turn_id: str, conversation_id: int, owner: str, text: str) -> TurnRecord:
-        """Make the user's message durable. The same `turn_id` again gives the same record."""
+        """Make the user's message durable.
+
+        The same `turn_id` again changes nothing and gives the same record, marked `is_repeated`.
+        """
 
     @abstractmethod
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
@@ -251,6 +259,20 @@ class MemoryStore(ABC):
     @abstractmethod
     async def delete_conversation(self, conversation_id: int, owner: str) -> None:
         """Remove a conversation with everything in it, for good."""
+
+    async def records(self, collection: str) -> Sequence[Record]:
+        """What a plugin keeps under this name, by key; at most 10,000."""
+        raise MemoryStoreError(Code.UNSUPPORTED, NO_RECORDS)
+
+    async def save_record(
+        self, collection: str, key: str, value: Mapping[str, Any] | None, *, version: int | None = None
+    ) -> Record | None:
+        """Keep a JSON object of at most 64 KiB, durable when this returns; None forgets it.
+
+        With a `version` only while the record still has it (0: while there is none). Returns the record as
+        it is kept now, which is another than `value` when somebody was quicker; None when there is none.
+        """
+        raise MemoryStoreError(Code.UNSUPPORTED, NO_RECORDS)
 
 
 class Tool(ABC):

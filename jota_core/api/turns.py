@@ -106,6 +106,8 @@ class TurnRecord:
     owner: str
     user_message_id: str
     answer_id: str
+    is_repeated: bool = False
+    """It had begun before, by somebody else's hand or before a restart."""
 
 
 @dataclass(frozen=True, slots=True)

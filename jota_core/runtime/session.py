@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ from .utterances import LiveUtterance
 if TYPE_CHECKING:
     from .sessions import SessionHub
 
+TURN_ID = re.compile(r"[0-9A-Za-z:_-]{1,64}")
 log = logging.getLogger(__name__)
 
 
@@ -88,9 +90,11 @@ class LiveSession(Session):
     def conversation_id(self) -> int | None:
         return self.live.id if self.live else None
 
-    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:
+    def submit(self, text: str, options: TurnOptions = TurnOptions(), *, turn_id: str | None = None) -> str:
         self._check(text)
-        turn = Turn(self._hub.parts, text, self.principal, self.reply, options)
+        if turn_id is not None and not TURN_ID.fullmatch(turn_id):
+            raise Refused(Code.INVALID_REQUEST, f"{turn_id[:64]!r} is not a turn's id.")
+        turn = Turn(self._hub.parts, text, self.principal, self.reply, options, turn_id)
         if self._queue is None:
             self._queue = deque()
         self._queue.append(turn)

@@ -22,6 +22,7 @@ from jota_core.api import (
     ReplySink,
     Sampling,
     Status,
+    StoredMessage,
     ToolCall,
     TurnBegan,
     TurnDraft,
@@ -37,6 +38,7 @@ from .answer import Answer
 from .conversations import LiveConversation
 from .cutter import Cutter, closing
 from .parts import Parts
+from .repeated import earlier_answer
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +47,15 @@ class Turn:
     """One turn of one conversation; `run` never raises for what users, backends or memory do."""
 
     def __init__(
-        self, parts: Parts, text: str, principal: Principal, reply: ReplySink, options: TurnOptions
+        self,
+        parts: Parts,
+        text: str,
+        principal: Principal,
+        reply: ReplySink,
+        options: TurnOptions,
+        turn_id: str | None = None,
     ) -> None:
-        self.id = secrets.token_hex(16)
+        self.id = turn_id or secrets.token_hex(16)
         self.record: TurnRecord | None = None
         self.answer = Answer()
         self._parts = parts
@@ -61,6 +69,7 @@ class Turn:
         self._memory: MemoryStore | None = None
         self._note = ""
         self._error: ErrorInfo | None = None
+        self._earlier: StoredMessage | None = None
 
     def cut(self, code: Code, sentence: str) -> None:
         """Abort: nothing more is generated, the text so far is kept and the turn ends soon."""
@@ -90,10 +99,12 @@ class Turn:
         if self._cutter.reason is not None:
             raise self._cutter.reason
         self._memory = self._parts.memory
-        self.record = await self._parts.stored(
-            self._memory.begin_turn(self.id, live.id, live.owner, self._text)
-        )
-        await self._reply.send(TurnBegan(self.id, live.id, self.record.user_message_id))
+        record = await self._parts.stored(self._memory.begin_turn(self.id, live.id, live.owner, self._text))
+        await self._reply.send(TurnBegan(self.id, live.id, record.user_message_id))
+        if record.is_repeated:
+            await self._answer_again(self._memory, record)
+            return
+        self.record = record
         draft = self._draft(live)
         self.answer.backend, backend = await self._parts.choose_backend(draft)
         await self._tell_of_fallback(self.answer.backend)
@@ -103,6 +114,13 @@ class Turn:
         with self._parts.routing.running(self.answer.backend, str(live.id)):
             async with self._cutter:
                 await self._rounds(backend, self._request(draft, live))
+
+    async def _answer_again(self, memory: MemoryStore, record: TurnRecord) -> None:
+        """What came of it the first time."""
+        self._earlier = await earlier_answer(memory, record)
+        await self._reply.send(Delta(self._earlier.content))
+        if self._earlier.outcome is not Outcome.COMPLETE:
+            self._error = ErrorInfo(Code.UPSTREAM_LOST, "This answer was cut; the text so far is kept.")
 
     async def _tell_of_fallback(self, name: str) -> None:
         if usual := self._parts.routing.stands_in_for(name):
@@ -177,6 +195,9 @@ class Turn:
 
     async def _finish(self, live: LiveConversation) -> TurnEnded:
         """Store the end before it is told; an answer that could not be stored is told as such."""
+        if self._earlier is not None:
+            outcome = self._earlier.outcome or Outcome.INTERRUPTED
+            return TurnEnded(self.id, live.id, self._earlier.id, outcome, persisted=True, error=self._error)
         outcome = self._outcome()
         stats = self.answer.stats()
         persisted = False

@@ -134,7 +134,7 @@ class ScriptedSession(Session):
     def conversation_id(self) -> int | None:
         return self.conversation
 
-    def submit(self, text: str, options: TurnOptions = TurnOptions()) -> str:
+    def submit(self, text: str, options: TurnOptions = TurnOptions(), *, turn_id: str | None = None) -> str:
         if not text.strip():
             raise Refused(Code.INVALID_REQUEST, "The message is empty. Send some text.")
         if len(text) > 262_144:
