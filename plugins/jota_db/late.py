@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jota_core.api import (
     Code,
     Conversation,
     MemoryStore,
     MemoryStoreError,
+    Record,
     StoredMessage,
     TurnRecord,
     TurnResult,
@@ -89,6 +90,16 @@ class Late(MemoryStore, Generic[S]):
     async def delete_conversation(self, conversation_id: int, owner: str) -> None:
         """See `MemoryStore`."""
         await self.opened().delete_conversation(conversation_id, owner)
+
+    async def records(self, collection: str) -> Sequence[Record]:
+        """See `MemoryStore`."""
+        return await self.opened().records(collection)
+
+    async def save_record(
+        self, collection: str, key: str, value: Mapping[str, Any] | None, *, version: int | None = None
+    ) -> Record | None:
+        """See `MemoryStore`."""
+        return await self.opened().save_record(collection, key, value, version=version)
 
 
 class LateStore(Late["SqlStore"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -19,10 +20,12 @@ from jota_core.api import (
     TurnResult,
 )
 
+from .records import RecordsContract
+
 MARK = "[INTERRUPTED]"
 
 
-class MemoryStoreContract:
+class MemoryStoreContract(RecordsContract):
     """Subclass it in a test module as `class Test…` and give it a fixture `store`: open and empty."""
 
     owner = "contract-owner"
@@ -107,16 +110,28 @@ class MemoryStoreContract:
         assert await self.recalled(store, conversation, 0) == []
         assert len(await self.recalled(store, conversation)) == 10
 
-    async def test_beginning_again_gives_the_same_record(
+    async def test_beginning_again_gives_the_same_record_marked_as_repeated(
         self, store: MemoryStore, conversation: Conversation
     ) -> None:
         turn = uuid.uuid4().hex
         begin = [store.begin_turn(turn, conversation.id, self.owner, "Hello") for _ in range(4)]
         records = await asyncio.gather(*begin)
         records.append(await store.begin_turn(turn, conversation.id, self.owner, "Hello"))
-        await store.finish_turn(records[0], TurnResult(Outcome.COMPLETE, "Hi"))
+        (first,) = (record for record in records if not record.is_repeated)
+        await store.finish_turn(first, TurnResult(Outcome.COMPLETE, "Hi"))
         records.append(await store.begin_turn(turn, conversation.id, self.owner, "Hello"))
-        assert len(set(records)) == 1
+        assert records[-1].is_repeated
+        assert {replace(record, is_repeated=False) for record in records} == {first}
+        assert await self.recalled(store, conversation) == ["Hello", "Hi"]
+
+    async def test_a_repeated_turn_can_be_ended_too(
+        self, store: MemoryStore, conversation: Conversation
+    ) -> None:
+        begun = await self.begun(store, conversation)
+        again = await store.begin_turn(begun.turn_id, conversation.id, self.owner, "Hello")
+        await store.checkpoint(again, "H")
+        await store.finish_turn(again, TurnResult(Outcome.COMPLETE, "Hi"))
+        await store.finish_turn(begun, TurnResult(Outcome.COMPLETE, "Another"))
         assert await self.recalled(store, conversation) == ["Hello", "Hi"]
 
     async def test_finishing_again_changes_nothing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from jota_core.api import (
@@ -11,12 +12,14 @@ from jota_core.api import (
     Conversation,
     MemoryStoreError,
     Outcome,
+    Record,
     StoredMessage,
     TurnRecord,
     TurnResult,
 )
 
 MARK = " [INTERRUPTED]"
+_TURN = ("turn_id", "conversation_id", "owner", "user_message_id", "answer_id")
 
 
 def new_id() -> str:
@@ -44,8 +47,16 @@ def message(told: Any) -> StoredMessage:
 def record(told: Any) -> TurnRecord:
     """Raises `MemoryStoreError` for what is none."""
     try:
-        return TurnRecord(**told)
-    except TypeError:
+        return TurnRecord(*(told[name] for name in _TURN))
+    except (TypeError, KeyError):
+        raise _strange() from None
+
+
+def record_kept(told: Any) -> Record:
+    """Raises `MemoryStoreError` for what is none."""
+    try:
+        return Record(told["key"], told["value"], told["version"])
+    except (TypeError, KeyError):
         raise _strange() from None
 
 
@@ -64,6 +75,16 @@ def answer(of: TurnRecord, result: TurnResult) -> StoredMessage:
         of.answer_id, of.conversation_id, of.turn_id, "assistant", text, datetime.now(UTC),
         thought=result.thought, outcome=result.outcome, model_id=result.stats.model,
     )  # fmt: skip
+
+
+def path(of: TurnRecord) -> str:
+    """Where the server has a turn."""
+    return f"/turns/{of.conversation_id}/{quote(of.turn_id, safe='')}"
+
+
+def ids(of: TurnRecord) -> dict[str, str]:
+    """Of its messages, as they are told to the server."""
+    return {"message_id": of.user_message_id, "answer_id": of.answer_id}
 
 
 def _at(told: Any, name: str = "created_at") -> datetime:

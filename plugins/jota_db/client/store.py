@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
-from urllib.parse import quote
 
 from jota_core.api import (
     Code,
@@ -14,11 +13,13 @@ from jota_core.api import (
     MemoryStore,
     MemoryStoreError,
     Outcome,
+    Record,
     StoredMessage,
     TurnRecord,
     TurnResult,
 )
 
+from ..rules import check_name, check_record, packed
 from . import facts
 from .replay import Replay
 from .spool import Spool
@@ -66,23 +67,28 @@ class FarStore(MemoryStore):
         return found
 
     async def begin_turn(self, turn_id: str, conversation_id: int, owner: str, text: str) -> TurnRecord:
-        """See `MemoryStore`."""
+        """See `MemoryStore`; while the server is away, nobody can tell whether the turn is a repeated one."""
         record = TurnRecord(turn_id, conversation_id, owner, facts.new_id(), facts.new_id())
-        body = {"content": text, "instance": self._spool.instance, **_ids(record)}
-        path = _path(record)
+        begun = await self._begun(record, text)
+        if begun.answer_id != record.answer_id:  # not our own request that was told twice
+            return replace(begun, is_repeated=True)
+        _keep(self._questions, turn_id, text)
+        return begun
+
+    async def _begun(self, record: TurnRecord, text: str) -> TurnRecord:
+        path, body = facts.path(record), {"content": text, "instance": self._spool.instance}
+        body |= facts.ids(record)
         if self._replay.is_direct:
             try:
-                record = facts.record(await self._ask("PUT", path, body, owner=owner, again=True))
+                return facts.record(await self._ask("PUT", path, body, owner=record.owner, again=True))
             except Away:
-                await self._later("PUT", path, owner, body)
-        else:
-            await self._later("PUT", path, owner, body)
-        _keep(self._questions, record.turn_id, text)
+                pass  # into the spool
+        await self._later("PUT", path, record.owner, body)
         return record
 
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
         """See `MemoryStore`; in the spool the newest text takes the place of older ones."""
-        body, path = {"content": text, **_ids(record)}, _path(record)
+        body, path = {"content": text, **facts.ids(record)}, facts.path(record)
         if self._replay.is_direct:
             try:
                 await self._ask("PATCH", path, body, owner=record.owner, again=True)
@@ -96,16 +102,16 @@ class FarStore(MemoryStore):
         stats = asdict(result.stats)
         body = {
             "content": result.text, "outcome": result.outcome.value, "thought": result.thought,
-            "note": result.note, "error_code": result.error_code, "stats": stats, **_ids(record),
+            "note": result.note, "error_code": result.error_code, "stats": stats, **facts.ids(record),
         }  # fmt: skip
         self._append(record, result)
         if self._replay.is_direct:
             try:
-                await self._ask("POST", _path(record), body, owner=record.owner, again=True)
+                await self._ask("POST", facts.path(record), body, owner=record.owner, again=True)
                 return True
             except Away:
                 pass  # into the spool
-        await self._later("POST", _path(record), record.owner, body)
+        await self._later("POST", facts.path(record), record.owner, body)
         return False
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
@@ -153,6 +159,22 @@ class FarStore(MemoryStore):
         self._tails.pop(conversation_id, None)
         self._latest.pop(owner, None)
 
+    async def records(self, collection: str) -> Sequence[Record]:
+        """See `MemoryStore`."""
+        check_name("collection", collection)
+        told = await self._ask("GET", f"/records/{collection}", again=True)
+        return [facts.record_kept(each) for each in told]
+
+    async def save_record(
+        self, collection: str, key: str, value: Mapping[str, Any] | None, *, version: int | None = None
+    ) -> Record | None:
+        """See `MemoryStore`."""
+        check_record(collection, key, version)
+        packed(value)
+        body = {"value": None if value is None else dict(value), "version": version}
+        told = await self._ask("PUT", f"/records/{collection}/{key}", body, again=True)
+        return None if told is None else facts.record_kept(told)
+
     async def _ask(self, method: str, path: str, body: object = None, **more: Any) -> Any:
         try:
             return await self._wire.ask(method, path, body, **more)
@@ -178,14 +200,6 @@ class FarStore(MemoryStore):
         if result.text or result.outcome is Outcome.INTERRUPTED:
             tail.append(facts.answer(record, result))
         del tail[:-TAIL]
-
-
-def _path(record: TurnRecord) -> str:
-    return f"/turns/{record.conversation_id}/{quote(record.turn_id, safe='')}"
-
-
-def _ids(record: TurnRecord) -> dict[str, str]:
-    return {"message_id": record.user_message_id, "answer_id": record.answer_id}
 
 
 def _keep(known: OrderedDict[Any, Any], key: object, value: object) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from . import admin, agenda, auth, chat, config, openapi, seed, services, turns
+from . import admin, agenda, auth, chat, config, openapi, records, seed, services, turns
 from .routes import Call, Route
 
-FEATURES = ("turns",)
+FEATURES = ("turns", "records")
 """What another Jota may use beyond the public JotaDB."""
 SERVICE = "Cerebro Digital API"
 """What the public JotaDB calls itself there."""
@@ -45,7 +45,7 @@ def all_routes() -> list[Route]:
         Route("GET", "/openapi.json", document, "This document", "open"),
         Route("GET", "/docs", page, "This document for people", "open", content="text/html"),
     ]
-    for part in (auth, chat, seed, turns, config, services, admin, agenda):
+    for part in (auth, chat, seed, turns, records, config, services, admin, agenda):
         found += part.ROUTES
     return sorted(found, key=lambda route: route.path.count("{"))
 

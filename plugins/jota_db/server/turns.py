@@ -104,7 +104,9 @@ async def begin(call: Call) -> Any:
     """See `MemoryStore.begin_turn`."""
     instance = call.body.instance
     host = _host(instance) if instance else None
-    return asdict(await call.store.begin(_record(call), call.body.content, host))
+    told = asdict(await call.store.begin(_record(call), call.body.content, host))
+    del told["is_repeated"]  # the caller knows its own ids, and clients of before know no such member
+    return told
 
 
 async def left(call: Call) -> Any:

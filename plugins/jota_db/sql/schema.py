@@ -8,14 +8,14 @@ from sqlalchemy import Connection, text
 
 from jota_core.api import SetupFailed
 
-from . import agenda, fact_table, people, shared  # noqa: F401 - each adds its tables
+from . import agenda, fact_table, people, record_table, shared  # noqa: F401 - each adds its tables
 from .search_table import make_search
 from .tables import metadata
 
 TABLES = metadata
 """All of them: the imports above have added theirs."""
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision that this version knows, oldest first; the last one is what `tables` describes."""
 
 

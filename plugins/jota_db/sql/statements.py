@@ -94,6 +94,7 @@ _old = select(c.id).where(c.updated_at < bindparam("before"), ~_busy).limit(bind
 FORGET = Statement(delete(conversations).where(c.id.in_(_old)).returning(c.id))
 
 ADD_TURNS = Rows(insert(turns).values(_row(turns)))
+ADD_TURN_ONCE = Statement(upsert(turns).values(_row(turns)).on_conflict_do_nothing(index_elements=[t.id]))
 ADD_MESSAGES = Rows(insert(messages).values(_row(messages)))
 END_TURNS = _over(turns, "state", "note", "error_code", "stats", "finished_at")
 WRITE_ANSWERS = _over(messages, "content", "thought", "ai_model_id", "created_at")

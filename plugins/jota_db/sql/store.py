@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from jota_core.api import (
-    Code,
     Conversation,
     Health,
-    MemoryStore,
     MemoryStoreError,
-    Outcome,
     StoredMessage,
     TurnRecord,
     TurnResult,
@@ -23,6 +21,8 @@ from ..tails import MOST_CHARACTERS, MOST_MESSAGES, Tails
 from . import queries, rows
 from .cut import end_turns
 from .database import Database, OnClose
+from .owed import NEVER_BEGUN, Owed, end_attempt
+from .records import RecordStore
 from .rows import OpenTurn
 from .searching import search
 from .statement import Sql
@@ -31,9 +31,6 @@ from .writer import Writer
 
 T = TypeVar("T")
 MOST_OPEN_TURNS = 50_000
-MOST_OWED = 1000
-NEVER_BEGUN = TurnResult(Outcome.INTERRUPTED, "", error_code=Code.MEMORY_UNAVAILABLE)
-"""Ends that wait for the database."""
 MOST_FOUND = 200
 MOST_ASKED = 1000
 """Rows of one answer."""
@@ -41,7 +38,7 @@ FORGET_AT_ONCE = 50
 DAY_US = 86_400_000_000
 
 
-class SqlStore(MemoryStore):
+class SqlStore(RecordStore):
     """One database. Every other owner's conversation is `not_found`; nothing is acknowledged undurable.
 
     Finishing a turn of a deleted conversation raises `not_found`; checkpointing one does nothing.
@@ -51,7 +48,7 @@ class SqlStore(MemoryStore):
         self.database = database
         self._writer = Writer(database, self._stored)
         self._open_turns: OrderedDict[str, OpenTurn] = OrderedDict()
-        self._owed: dict[str, tuple[TurnRecord, TurnResult]] = {}
+        self._owed = Owed()
         self._tails = Tails(0 if database.is_shared else MOST_CHARACTERS)
 
     def start(self, on_close: OnClose) -> None:
@@ -90,26 +87,33 @@ class SqlStore(MemoryStore):
 
     async def begin(self, record: TurnRecord, text: str, host: int | None = None) -> TurnRecord:
         """As `begin_turn`, with message ids that the caller made, for a host that is not this one."""
+        if host is not None:
+            return await self._begin(record, Begin(record, text, host))
+        record = self._owed.attempt(record)
+        try:
+            return await self._begin(record, Begin(record, text, self.database.host))
+        except MemoryStoreError as error:
+            self._owed.keep(error, record, NEVER_BEGUN)  # it may be on the disk: only the answer was lost
+            raise
+
+    async def _begin(self, record: TurnRecord, work: Begin) -> TurnRecord:
         known = self._open_turns.get(record.turn_id)
         place = (record.conversation_id, record.owner)
-        if known and (known.record.conversation_id, known.record.owner) == place:
-            return known.record
-        try:
-            begun: OpenTurn | TurnRecord = await self._write(
-                Begin(record, text, self.database.host if host is None else host)
-            )
-        except MemoryStoreError as error:
-            if host is None:
-                self._owe(error, record, NEVER_BEGUN)  # it may be on the disk: only the answer was lost
-            raise
-        self._owed.pop(record.turn_id, None)
-        return begun.record if isinstance(begun, OpenTurn) else begun
+        if known is None or (known.record.conversation_id, known.record.owner) != place:
+            known = await self._write(work)
+        begun: TurnRecord = known.record if isinstance(known, OpenTurn) else known
+        return begun if begun.answer_id == record.answer_id else replace(begun, is_repeated=True)
 
     async def checkpoint(self, record: TurnRecord, text: str) -> None:
         """See `MemoryStore`."""
-        turn = self._open_turns.get(record.turn_id)
-        if turn is not None and turn.record == record and text:
+        turn = self._open_turn(record)
+        if turn is not None and text:
             await self._write(Keep(record.turn_id, rows.answer(turn, text)))
+
+    def _open_turn(self, record: TurnRecord) -> OpenTurn | None:
+        turn = self._open_turns.get(record.turn_id)
+        asked = replace(record, is_repeated=False) if record.is_repeated else record
+        return turn if turn is not None and turn.record == asked else None
 
     async def finish_turn(self, record: TurnRecord, result: TurnResult) -> bool:
         """See `MemoryStore`. A turn that a restart has marked takes its real end, once.
@@ -119,34 +123,23 @@ class SqlStore(MemoryStore):
         try:
             await self._finish(record, result)
         except MemoryStoreError as error:
-            self._owe(error, record, result)
+            self._owed.keep(error, record, result)
             raise
         return True
 
-    def _owe(self, error: MemoryStoreError, record: TurnRecord, result: TurnResult) -> None:
-        if error.code is Code.MEMORY_UNAVAILABLE and len(self._owed) < MOST_OWED:
-            self._owed[record.turn_id] = record, result
-
     async def settle(self) -> None:
         """Write the ends that the database could not take. Raises `MemoryStoreError` when it still cannot."""
-        for turn_id, (record, result) in list(self._owed.items()):
-            if turn_id not in self._owed:
-                continue  # begun again meanwhile
-            try:
-                await self._finish(record, result)
-            except MemoryStoreError as error:
-                if error.code is Code.MEMORY_UNAVAILABLE:
-                    raise
-            self._owed.pop(turn_id, None)
+        await self._owed.settle(self._finish)
 
     async def _finish(self, record: TurnRecord, result: TurnResult) -> None:
-        turn = self._open_turns.get(record.turn_id)
-        if turn is not None and turn.record == record:
+        turn = self._open_turn(record)
+        if turn is not None:
             del self._open_turns[record.turn_id]
             await self._write(_finish(turn, result))
         else:
             work = _finish(rows.opened(record, "", seq=0, host=self.database.host), result)
-            await self._write(Call(work.alone, lambda _: self._tails.drop(record.conversation_id)))
+            end = partial(end_attempt, work=work) if result is NEVER_BEGUN else work.alone
+            await self._write(Call(end, lambda _: self._tails.drop(record.conversation_id)))
 
     async def recall(self, conversation_id: int, owner: str, *, limit: int) -> Sequence[StoredMessage]:
         """See `MemoryStore`."""
@@ -260,6 +253,7 @@ class SqlStore(MemoryStore):
             await self.database.deleted()
 
     async def _write(self, work: Work) -> Any:
+        """See `RecordStore`."""
         with self.database.explained():
             return await self._writer.write(work)
 

@@ -32,6 +32,11 @@ class Work(ABC):
     given_up_with_caller: ClassVar[bool] = False
     """Whether it is left out when its caller was cancelled before it began."""
 
+    @property
+    def rank(self) -> tuple[str, ...]:
+        """Place among others of its kind in a batch."""
+        return ()
+
     @abstractmethod
     def alone(self, sql: Sql) -> Any:
         """Do it inside a savepoint. Raises `MemoryStoreError` or what the driver raises."""
@@ -71,27 +76,42 @@ class Begin(Work):
             rows.opened(work.record, work.text, seq=seq, host=work.host)
             for work, seq in zip(works, sql.numbers(len(works)), strict=True)
         ]
-        sql.insert(s.ADD_TURNS, [turn.turn for turn in begun])
+        # By id, so that two hosts that are given the same turns do not wait for each other in a circle.
+        sql.insert(s.ADD_TURNS, sorted((turn.turn for turn in begun), key=lambda row: str(row["id"])))
         sql.insert(s.ADD_MESSAGES, [turn.message for turn in begun])
         touch(sql, {work.record.conversation_id for work in works}, begun[-1].turn["started_at"])
         return begun
 
     def alone(self, sql: Sql) -> OpenTurn | TurnRecord:
         """Raises `not_found` for a foreign conversation, `invalid_request` for a foreign turn id."""
+        key = self.record.conversation_id
+        if sql.first(s.CONVERSATION_NAMED, {"conversation_id": key, "owner": self.record.owner}) is None:
+            raise no_such_conversation(key)
+        begun = self._existing(sql) or self._added(sql) or self._existing(sql)
+        if begun is None:
+            raise no_such_conversation(key)
+        return begun
+
+    def _existing(self, sql: Sql) -> TurnRecord | None:
         record = self.record
-        owned = {"conversation_id": record.conversation_id, "owner": record.owner}
-        if sql.first(s.CONVERSATION_NAMED, owned) is None:
-            raise no_such_conversation(record.conversation_id)
         found = sql.first(s.TURN, {"turn_id": record.turn_id})
         if found is None:
-            opened: OpenTurn = self.together(sql, [self])[0]
-            return opened
+            return None
         _, conversation_id, owner, message_id, answer_id, _, _ = found
         if (conversation_id, owner) != (record.conversation_id, record.owner):
             raise MemoryStoreError(
                 Code.INVALID_REQUEST, f"The turn id {record.turn_id} is taken by another conversation."
             )
         return TurnRecord(record.turn_id, conversation_id, owner, message_id, answer_id)
+
+    def _added(self, sql: Sql) -> OpenTurn | None:
+        """None when another host was quicker by a moment."""
+        begun = rows.opened(self.record, self.text, seq=sql.numbers(1)[0], host=self.host)
+        if not sql.change(s.ADD_TURN_ONCE, begun.turn):
+            return None
+        sql.insert(s.ADD_MESSAGES, [begun.message])
+        touch(sql, {self.record.conversation_id}, begun.turn["started_at"])
+        return begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +187,3 @@ def touch(sql: Sql, ids: set[int], now: int) -> None:
         size = 1 << (len(part) - 1).bit_length()
         part += [part[-1]] * (size - len(part))
         sql.change(s.touch(size), {"now": now, **{f"id{at}": key for at, key in enumerate(part)}})
-
-
-ORDER: tuple[type[Work], ...] = (Call, Begin, Keep, Finish)
-"""Kinds of one batch run in this order; a caller waits for one before it asks for the next."""

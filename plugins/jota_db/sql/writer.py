@@ -9,13 +9,16 @@ from typing import Any
 from jota_core.api import Code, MemoryStoreError
 
 from .database import Database
+from .records import Save
 from .statement import Sql
-from .work import ORDER, Work
+from .work import Begin, Call, Finish, Keep, Work
 
 BATCH = 128
 WAITING = 4096
 """Most writes that wait; one more is `busy` after a moment."""
 PATIENCE_S = 1.0
+ORDER: tuple[type[Work], ...] = (Call, Save, Begin, Keep, Finish)
+"""Kinds of one batch run in this order; a caller waits for one before it asks for the next."""
 
 Job = tuple[Work, asyncio.Future[Any]]
 
@@ -128,15 +131,22 @@ def _committed(sql: Sql, works: Sequence[Work], way: Callable[[Sql, Sequence[Wor
 
 def _together(sql: Sql, works: Sequence[Work]) -> list[Any]:
     results: dict[int, Any] = {}
+    order = _in_order(works)
     for kind in ORDER:
-        places = [place for place, work in enumerate(works) if type(work) is kind]
+        places = [place for place in order if type(works[place]) is kind]
         if places:
             results.update(zip(places, kind.together(sql, [works[p] for p in places]), strict=True))
     return [results[place] for place in range(len(works))]
 
 
 def _each_alone(sql: Sql, works: Sequence[Work]) -> list[Any]:
-    return [_alone(sql, work) for work in works]
+    results = {place: _alone(sql, works[place]) for place in _in_order(works)}
+    return [results[place] for place in range(len(works))]
+
+
+def _in_order(works: Sequence[Work]) -> list[int]:
+    """Places of works as they are done: two hosts that lock the same rows do not wait in a circle."""
+    return sorted(range(len(works)), key=lambda place: (ORDER.index(type(works[place])), works[place].rank))
 
 
 def _alone(sql: Sql, work: Work) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from benchmarks.postgres import PostgresServer
@@ -92,6 +94,12 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Section]:
         await context.close()
 
 
+OLD = re.compile(
+    r"GET /(health|auth/(client|session|internal)|chat/models|config/me)|"
+    r"(GET|POST) /chat/(conversations|\d+/messages)|(GET|PATCH) /chat/conversations/\d+"
+)
+
+
 class Rest:
     """The door of a store, asked over a real socket."""
 
@@ -156,6 +164,56 @@ async def rest(tmp_path: Path, url: str) -> AsyncIterator[Rest]:
         await context.close()
 
 
+class OlderServer:
+    """A public JotaDB of before, scripted: a door to our own server that lets only that one's routes pass.
+
+    It refuses `extra_data` that is no text; `is_away` answers nothing, `swallows` hands the next message on
+    and is away then, `drops` hands the next request that it matches on and does not answer.
+    """
+
+    def __init__(self, behind: str, http: aiohttp.ClientSession) -> None:
+        self.behind = behind
+        self.is_away = self.swallows = False
+        self.base = ""
+        self.routes = OLD
+        self.drops: re.Pattern[str] | None = None
+        self._http = http
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        if self.is_away:
+            raise ConnectionResetError
+        if not self.routes.fullmatch(f"{request.method} {request.path}"):
+            return web.json_response({"detail": "Not Found"}, status=404)
+        body = await request.read()
+        if body and not isinstance((await request.json()).get("extra_data", ""), str):
+            return web.json_response({"detail": "extra_data must be text"}, status=422)
+        names = ("Authorization", "X-API-Key", "X-Client-ID")
+        shown = {name: request.headers[name] for name in names if name in request.headers}
+        url = self.behind + request.path_qs.replace("limit=1000000", "limit=1000")  # ours has a limit
+        async with self._http.request(request.method, url, data=body or None, headers=shown) as told:
+            answer = web.Response(body=await told.read(), status=told.status, content_type=told.content_type)
+        if self.swallows and request.method == "POST" and request.path.endswith("/messages"):
+            self.swallows, self.is_away = False, True
+            raise ConnectionResetError
+        if self.drops is not None and self.drops.fullmatch(f"{request.method} {request.path}"):
+            self.drops = None
+            raise ConnectionResetError
+        return answer
+
+
+@pytest.fixture
+async def older(rest: Rest) -> AsyncIterator[OlderServer]:
+    async with aiohttp.ClientSession() as http:
+        found = OlderServer(rest.base, http)
+        runner = web.ServerRunner(web.Server(found.answer))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        found.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield found
+        await runner.cleanup()
+
+
 @pytest.fixture
 def context_kind() -> type[Context]:
     return Context
@@ -183,6 +241,12 @@ def url(request: pytest.FixtureRequest, postgres: PostgresServer) -> str:
     """An empty store of each kind."""
     if request.param == "sqlite":
         return "sqlite:///jota.db"
+    return postgres.create(f"test_{secrets.token_hex(8)}")
+
+
+@pytest.fixture
+def shared_url(postgres: PostgresServer) -> str:
+    """An empty database that several hosts may share."""
     return postgres.create(f"test_{secrets.token_hex(8)}")
 
 

@@ -26,12 +26,16 @@ async def fill(store: MemoryStore) -> None:
             for turn in range(250):  # more than a page in all
                 record = await store.begin_turn(f"{owner}-{number}-{turn}", talk.id, owner, f"¿{turn}? 🕰️")
                 await store.finish_turn(record, TurnResult(Outcome.COMPLETE, f"{turn}!", note="now"))
+    keys = ["a", "a-b", "a.b", "a_b", "ab", *(f"k{number}" for number in range(600))]
+    for key in keys:
+        await store.save_record("jobs", key, {"of": key})
+    await store.save_record("jobs", "a", {"¿": "🕰️"})
     record = await store.begin_turn("cut", talk.id, "ben", "a turn that still runs")
     await store.checkpoint(record, "so far")
 
 
 async def told(store: MemoryStore) -> list[Any]:
-    found: list[Any] = []
+    found: list[Any] = [await store.records("jobs")]
     for owner in ("ana", "ben"):
         talks = await store.list_conversations(owner)
         found.append([(talk.id, talk.title, talk.created_at, talk.updated_at) for talk in talks])
@@ -60,6 +64,7 @@ async def test_there_and_back_everything_is_the_same(
             )
             assert (await store.list_conversations("ana"))[0].id == 7
     assert stores[0] == stores[1] == stores[2]
+    assert len(stores[0][0]) == 605
     assert stores[0][-3][-1].content == "so far [INTERRUPTED]"
 
 

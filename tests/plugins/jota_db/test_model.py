@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ class Histories(RuleBasedStateMachine):
         asked = self.store.begin_turn(record.turn_id, record.conversation_id, record.owner, "else")
         if self.find(record) is None:
             return self.refused(asked)
-        assert self.runner.run(asked) == record
+        assert self.runner.run(asked) == replace(record, is_repeated=True)
 
     @rule(record=turns_begun, text=TEXTS)
     def checkpoint(self, record: TurnRecord, text: str) -> None:

@@ -1,70 +1,17 @@
-"""The client before a public JotaDB of before.
-
-It is scripted: our own server, with a door before it that lets only those routes pass which the public one has, refuses
-`extra_data` that is no text, and can swallow answers.
-"""
+"""The client before a public JotaDB of before: `OlderServer`."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
 
 from jota_core.api import Code, Credentials, MemoryStoreError, Outcome, TurnResult, TurnStats
 
 DONE = TurnResult(Outcome.COMPLETE, "yes", note="(Monday)", stats=TurnStats(model="tiny"))
-OLD = re.compile(
-    r"GET /(health|auth/(client|session|internal)|chat/models|config/me)|"
-    r"(GET|POST) /chat/(conversations|\d+/messages)|(GET|PATCH) /chat/conversations/\d+"
-)
-
-
-class OlderServer:
-    """The door; `is_away` answers nothing, `swallows` hands the next message on and then hangs up."""
-
-    def __init__(self, behind: str, http: aiohttp.ClientSession) -> None:
-        self.behind = behind
-        self.is_away = self.swallows = False
-        self.base = ""
-        self.routes = OLD
-        self._http = http
-
-    async def answer(self, request: web.BaseRequest) -> web.Response:
-        if self.is_away:
-            raise ConnectionResetError
-        if not self.routes.fullmatch(f"{request.method} {request.path}"):
-            return web.json_response({"detail": "Not Found"}, status=404)
-        body = await request.read()
-        if body and not isinstance((await request.json()).get("extra_data", ""), str):
-            return web.json_response({"detail": "extra_data must be text"}, status=422)
-        names = ("Authorization", "X-API-Key", "X-Client-ID")
-        shown = {name: request.headers[name] for name in names if name in request.headers}
-        url = self.behind + request.path_qs.replace("limit=1000000", "limit=1000")  # ours has a limit
-        async with self._http.request(request.method, url, data=body or None, headers=shown) as told:
-            answer = web.Response(body=await told.read(), status=told.status, content_type=told.content_type)
-        if self.swallows and request.method == "POST" and request.path.endswith("/messages"):
-            self.swallows, self.is_away = False, True
-            raise ConnectionResetError
-        return answer
-
-
-@pytest.fixture
-async def older(rest: Any) -> AsyncIterator[OlderServer]:
-    async with aiohttp.ClientSession() as http:
-        found = OlderServer(rest.base, http)
-        runner = web.ServerRunner(web.Server(found.answer))
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        found.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield found
-        await runner.cleanup()
 
 
 @pytest.fixture

@@ -228,6 +228,7 @@ async def test_a_turn_that_is_begun_again_with_its_id_goes_on(
             with pytest.raises(MemoryStoreError):
                 await store.begin_turn("t", talk.id, "ana", "q")
             record = await store.begin_turn("t", talk.id, "ana", "q")
+            assert not record.is_repeated
             await asyncio.sleep(1.5)  # the section has looked for what it owes
             await store.finish_turn(record, DONE)
             assert [m.content for m in await store.recall(talk.id, "ana", limit=5)] == ["q", "yes"]

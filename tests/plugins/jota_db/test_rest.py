@@ -17,7 +17,7 @@ Rest = Any
 async def test_who_may_ask(rest: Rest) -> None:
     key = await rest.add("salon")
     assert await rest("GET", "/health", bearer=None, status=200) == {
-        "status": "ok", "service": "Cerebro Digital API", "features": ["turns"],
+        "status": "ok", "service": "Cerebro Digital API", "features": ["turns", "records"],
     }  # fmt: skip
     told = await rest("GET", "/chat/conversations", key=key, bearer=None, status=401)
     assert told == {"detail": "Missing authorization header", "code": "unauthorized"}
