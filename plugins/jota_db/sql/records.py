@@ -67,7 +67,7 @@ class Save(Work):
 
     @property
     def rank(self) -> tuple[str, ...]:
-        """Batches of two hosts lock the same records in the same order."""
+        """See `Work`."""
         return self.collection, self.key
 
     def alone(self, sql: Sql) -> Record | None:

@@ -34,7 +34,7 @@ class Work(ABC):
 
     @property
     def rank(self) -> tuple[str, ...]:
-        """Place among others of its kind in a batch."""
+        """Place among others of its kind in a batch: hosts that lock the same rows lock them in one order."""
         return ()
 
     @abstractmethod
@@ -44,7 +44,9 @@ class Work(ABC):
     @classmethod
     def together(cls, sql: Sql, works: Sequence[Any]) -> list[Any]:
         """Do several; any error undoes the whole batch, and each is then done alone."""
-        return [work.alone(sql) for work in works]
+        order = sorted(range(len(works)), key=lambda place: works[place].rank)
+        done = {place: works[place].alone(sql) for place in order}
+        return [done[place] for place in range(len(works))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,9 +131,8 @@ def _committed(sql: Sql, works: Sequence[Work], way: Callable[[Sql, Sequence[Wor
 
 def _together(sql: Sql, works: Sequence[Work]) -> list[Any]:
     results: dict[int, Any] = {}
-    order = _in_order(works)
     for kind in ORDER:
-        places = [place for place in order if type(works[place]) is kind]
+        places = [place for place, work in enumerate(works) if type(work) is kind]
         if places:
             results.update(zip(places, kind.together(sql, [works[p] for p in places]), strict=True))
     return [results[place] for place in range(len(works))]
@@ -145,7 +144,7 @@ def _each_alone(sql: Sql, works: Sequence[Work]) -> list[Any]:
 
 
 def _in_order(works: Sequence[Work]) -> list[int]:
-    """Places of works as they are done: two hosts that lock the same rows do not wait in a circle."""
+    """Places of works, by kind and rank: as they are done together."""
     return sorted(range(len(works)), key=lambda place: (ORDER.index(type(works[place])), works[place].rank))
 
 
