@@ -50,7 +50,7 @@ check: setup ## Lint, types, configurations and generated pages
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy jota_core plugins/jota_* tests benchmarks docs/reference.py
-	@for file in jota.yaml config/*.yaml; do JOTA_APP_KEY=only-checked JOTA_CENTER_KEYS=only=checked \
+	@for file in jota.yaml config/*.yaml; do JOTA_APP_KEY=only-checked JOTA_MQTT_PASSWORD=only-checked JOTA_CENTER_KEYS=only=checked \
 		JOTA_DB_API_KEY=only-checked AUTH_TOKEN=only-checked JOTA_DB_URL=http://only-checked ORCHESTRATOR_API_KEY=only-checked JOTA_STORE=postgresql://only/checked INFERENCE_SERVICE_URL=ws://only-checked INFERENCE_CLIENT_ID=only INFERENCE_API_KEY=checked $(BIN)/jota check -c $$file || exit; done
 	@$(BIN)/python -m docs.reference --check
 

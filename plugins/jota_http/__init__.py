@@ -27,6 +27,8 @@ NO_KEYS = (
     "Add a key under `keys:` (`phone: {{key: {{env: JOTA_APP_KEY}}}}`), or set `keys_required: true` and "
     "make keys with `jota clients add`, or listen on 127.0.0.1."
 )
+AT_HOME = frozenset({"chat", "admin"})
+"""What callers of a door without keys may do: only this machine reaches it, and it is its owner's."""
 
 
 class JotaHttp(Plugin[HttpSettings]):
@@ -61,7 +63,7 @@ class JotaHttp(Plugin[HttpSettings]):
         if self.settings.keys:
             return self._keys.principal(credentials)
         if self.settings.is_open and credentials.door == self._section:
-            return Principal(credentials.user_id or self.settings.default_user)
+            return Principal(credentials.user_id or self.settings.default_user, AT_HOME)
         return None
 
     @hookimpl

@@ -1,0 +1,1 @@
+"""The way to a broker, and the one in the box."""

@@ -1,0 +1,287 @@
+"""The line to a broker: connects, connects again, subscribes, publishes, acknowledges when we say so."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from logging import Logger
+from typing import Any
+
+from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from jota_core.api import AuthFailed
+
+from ..settings import MqttSettings
+
+NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+"""Without it an echo at QoS 1 takes 44 ms instead of half a one."""
+KEEPALIVE_S = 10
+ANSWER_S = 5.0
+FIRST_S, LAST_S = 0.2, 1.5
+"""Pauses between tries, doubling."""
+UNACKNOWLEDGED = 1000
+"""Requests that the broker hands us before we have acknowledged the first."""
+SESSION_S = 86_400
+"""The broker keeps our requests for so long while we are away."""
+WRONG_KEY = {4, 5, 134, 135}
+"""Reasons of MQTT 3.1.1 and 5: bad user name or password, not authorised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a link says of itself when it connects."""
+
+    identifier: str
+    will_topic: str
+    subscriptions: Sequence[tuple[str, int]]
+    login: Callable[[], tuple[str | None, str | None]]
+    trouble: Callable[[], str]
+    """Why there is no broker to go to, where that is known."""
+
+
+class Acknowledging(Client):
+    """aiomqtt's client, except that a message is acknowledged when its delivery says so."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]  # passed on as they came
+        self._owed: deque[Delivery] = deque()
+        self._client.manual_ack_set(True)
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        """As aiomqtt does it, but a socket that was closed meanwhile is not written to."""
+
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:  # noqa: BLE001 - whatever breaks it, the line is broken
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        def add() -> None:
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), write)
+
+        self._loop.call_soon_threadsafe(add)
+
+    def arrived(self, message: Message) -> Delivery:
+        """A message, in the order in which it came."""
+        delivery = Delivery(message, self)
+        if message.qos:
+            self._owed.append(delivery)
+        return delivery
+
+    def settle(self) -> None:
+        """Acknowledge what may be forgotten: in the order of arrival, as MQTT demands (4.6)."""
+        while self._owed and self._owed[0].is_done:
+            message = self._owed.popleft().message
+            self._client.ack(message.mid, message.qos)
+
+    def hang_up(self) -> None:
+        """Leave nothing of a connection that did not come about; aiomqtt closes only those that did."""
+        if (sock := self._client.socket()) is not None:
+            self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())
+            sock.close()
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A message, and the connection that it came by."""
+
+    message: Message
+    client: Acknowledging
+    is_done: bool = False
+
+    @property
+    def topic(self) -> str:
+        """Where it was published."""
+        return self.message.topic.value
+
+    @property
+    def payload(self) -> bytes:
+        """What it says."""
+        payload: object = self.message.payload
+        return payload if isinstance(payload, bytes) else b""
+
+    @property
+    def response_topic(self) -> str | None:
+        """MQTT 5: where the answer is wanted."""
+        return getattr(self.message.properties, "ResponseTopic", None)
+
+    @property
+    def correlation(self) -> bytes | None:
+        """MQTT 5: what the answer has to carry."""
+        return getattr(self.message.properties, "CorrelationData", None)
+
+    def acknowledge(self) -> None:
+        """The broker may forget it; a connection that is over has nothing to forget."""
+        self.is_done = True
+        if self.message.qos:
+            self.client.settle()
+
+
+class Link:
+    """One line that is opened again whenever it breaks."""
+
+    def __init__(self, settings: MqttSettings, line: Line, log: Logger) -> None:
+        self._settings = settings
+        self._line = line
+        self._log = log
+        self._client: Acknowledging | None = None
+        self._version = ProtocolVersion.V311 if settings.embedded else ProtocolVersion.V5
+        self._spoke_modern = False
+        self._pause_s = FIRST_S
+        self.failures = 0
+        """Connections in a row that did not come about."""
+        self.trouble = f"The broker at {settings.broker} was not reached yet."
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the broker hears us."""
+        return self._client is not None
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether both ends speak MQTT 5."""
+        return self._version is ProtocolVersion.V5
+
+    async def run(
+        self, opened: Callable[[], None], take: Callable[[Delivery], None], lost: Callable[[], None]
+    ) -> None:
+        """Be connected until cancelled; `take` gets each message. Raises `AuthFailed`."""
+        while True:
+            try:
+                await self._once(opened, take)
+            except (MqttError, OSError) as error:
+                self._judge(error)
+            finally:
+                if self._client is not None:
+                    self._client = None
+                    lost()
+            await asyncio.sleep(self._pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            self._pause_s = min(self._pause_s * 2, LAST_S)
+
+    async def _once(self, opened: Callable[[], None], take: Callable[[Delivery], None]) -> None:
+        await self._knock()
+        client = await self._connected()
+        try:
+            await client.subscribe([*self._line.subscriptions])
+            self._client, self.trouble = client, ""
+            self._pause_s, self.failures = FIRST_S, 0
+            language = "5" if self.is_modern else "3.1.1"
+            self._log.info("Connected to %s by MQTT %s.", self._settings.broker, language)
+            opened()
+            async for message in client.messages:
+                take(client.arrived(message))
+        finally:
+            await _left(client)
+
+    async def _knock(self) -> None:
+        """Whether anybody listens; paho would find out in a thread that cannot be interrupted."""
+        if trouble := self._line.trouble():
+            raise ConnectionRefusedError(trouble)
+        async with asyncio.timeout(ANSWER_S):
+            _, writer = await asyncio.open_connection(self._settings.hostname, self._settings.port)
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _connected(self) -> Acknowledging:
+        client = self._made()
+        entering = asyncio.ensure_future(client.__aenter__())
+        try:
+            await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            await asyncio.wait({entering})
+            client.hang_up()
+            raise
+        except MqttError as error:
+            client.hang_up()
+            if not (self._spoke_modern or _is_wrong_key(error)):
+                self._version = ProtocolVersion.V311  # the next try speaks the older language
+            raise
+        self._spoke_modern = self.is_modern
+        return client
+
+    def _made(self) -> Acknowledging:
+        settings, version = self._settings, self._version
+        user, password = self._line.login()
+        kept = {"clean_session": False} if version is ProtocolVersion.V311 else _kept()
+        return Acknowledging(
+            settings.hostname, settings.port, protocol=version, identifier=self._line.identifier,
+            username=user, password=password, timeout=ANSWER_S, keepalive=KEEPALIVE_S,
+            will=Will(self._line.will_topic, "offline", 1, retain=True), max_inflight_messages=UNACKNOWLEDGED,
+            max_queued_outgoing_messages=10_000, socket_options=[NODELAY],
+            tls_context=ssl.create_default_context(cafile=settings.ca_file) if settings.is_tls else None,
+            **kept,
+        )  # fmt: skip
+
+    def _judge(self, error: Exception) -> None:
+        """Raises `AuthFailed` when only the user can help."""
+        self.failures += 1
+        if not self.trouble or self.failures == 1:
+            self._log.warning("The broker at %s is away (%s).", self._settings.broker, error)
+        self.trouble = f"The broker at {self._settings.broker} cannot be reached ({error})."
+        if _is_wrong_key(error):
+            raise AuthFailed(
+                f"The broker at {self._settings.broker} does not know this user and password; look at "
+                "`username:` and `password:`."
+            )
+
+    async def publish(
+        self, topic: str, payload: str | bytes, *, qos: int = 0, retain: bool = False,
+        correlation: bytes | None = None, expires_s: int | None = None,
+    ) -> bool:  # fmt: skip
+        """Send a message; waits while the broker is slow. False when there is no line."""
+        client = self._client
+        if client is None:
+            return False
+        properties = self._properties(correlation, expires_s)
+        try:
+            await client.publish(topic, payload, qos, retain, properties)
+        except (MqttError, OSError):
+            return False
+        return True
+
+    def _properties(self, correlation: bytes | None, expires_s: int | None) -> Properties | None:
+        if not self.is_modern or (correlation is None and expires_s is None):
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        if expires_s is not None:
+            properties.MessageExpiryInterval = expires_s
+        return properties
+
+
+def _kept() -> dict[str, object]:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's own
+    properties.SessionExpiryInterval = SESSION_S
+    properties.ReceiveMaximum = UNACKNOWLEDGED
+    return {"clean_start": False, "properties": properties}
+
+
+def _is_wrong_key(error: Exception) -> bool:
+    if not isinstance(error, MqttCodeError):
+        return False
+    reason = error.rc
+    return (reason if isinstance(reason, int) else getattr(reason, "value", 0)) in WRONG_KEY
+
+
+async def _left(client: Acknowledging) -> None:
+    """Say goodbye, without a will; a line that is broken just ends."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await client.__aexit__(None, None, None)
+    except (MqttError, OSError, TimeoutError):
+        client.hang_up()

@@ -1,0 +1,1 @@
+"""Nodes as things: who they are, who serves them, how others see them."""

@@ -1,0 +1,97 @@
+"""What is known of a node: what people decided, and what was seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..wire.payloads import Info
+
+KNOWN_WORDS = ("online", "offline", "sleeping")
+
+
+@dataclass(slots=True)
+class Known:
+    """What people decided; kept in the memory under `nodes`."""
+
+    is_approved: bool = False
+    name: str | None = None
+    area: str | None = None
+    user: str | None = None
+    conversation_id: int | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    rev: int = 0
+    """Of `config`."""
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Known:
+        """As it was kept; members of newer versions are ignored."""
+        return cls(**{name: value[name] for name in cls.__slots__ if name in value})
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen; kept in the memory under `node-states` by the host that serves the node."""
+
+    status: str = "offline"
+    last_seen: float = 0.0
+    """Seconds since 1970."""
+    info: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    last_turn: dict[str, Any] | None = None
+    code: str | None = None
+    code_until: float = 0.0
+    """When the pairing code dies, in seconds since 1970."""
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Seen:
+        """As it was kept; members of newer versions are ignored."""
+        return cls(**{name: value[name] for name in cls.__slots__ if name in value})
+
+
+class Node:
+    """One node as this host knows it; a thousand idle ones must be cheap."""
+
+    __slots__ = ("id", "info", "is_changed", "is_kept", "known", "seen")
+
+    def __init__(self, id_: str) -> None:
+        self.id = id_
+        self.known = Known()
+        self.seen = Seen()
+        self.info = Info()
+        self.is_kept = False
+        """Whether people have decided something about it."""
+        self.is_changed = False
+        """Whether something was seen that is not kept yet."""
+
+    def saw(self) -> None:
+        """It gave a sign of life."""
+        self.seen.last_seen = time.time()
+        self.is_changed = True
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.known.name or self.info.name or self.id
+
+    def described(self) -> dict[str, Any]:
+        """As REST and `jota nodes` show it."""
+        known, seen = self.known, self.seen
+        is_alive = seen.code_until > time.time() and not known.is_approved
+        return {
+            "id": self.id, "name": self.name, "area": known.area or self.info.area,
+            "approved": known.is_approved, "user": known.user, "conversation_id": known.conversation_id,
+            "status": seen.status, "last_seen": seen.last_seen or None, "info": seen.info,
+            "state": seen.state, "last_turn": seen.last_turn, "config": known.config,
+            "config_rev": known.rev, "pairing_code": seen.code if is_alive else None,
+        }  # fmt: skip
+
+    def kept(self) -> dict[str, Any]:
+        """`known` as it is kept."""
+        return asdict(self.known)
+
+    def observed(self) -> dict[str, Any]:
+        """`seen` as it is kept."""
+        return asdict(self.seen)

@@ -1,0 +1,1 @@
+"""One node at work: its requests, its ears, its mouth."""

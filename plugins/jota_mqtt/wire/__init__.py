@@ -1,0 +1,1 @@
+"""The words on the wire: topics, payloads and audio frames of `jota/v1`."""
