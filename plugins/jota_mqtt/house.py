@@ -30,12 +30,11 @@ from .nodes.ownership import BEAT_S, LEASE_S, Ownership
 from .nodes.registry import Registry
 from .settings import MqttSettings
 from .talk.conversation import Conversation
+from .talk.witness import Witness
 from .wire.payloads import Owner
 from .wire.topics import HOSTS, NODES, OLDER_STT, of_host, of_node
 
 KEEP_S = 2.0
-WITNESS_S = 10.0
-MOST_WITNESSED = 1000
 MOST_OWED = 1000
 AFTER_CONNECT_S = 5.0
 """For so long after a connection the broker may bring again what we had not acknowledged."""
@@ -61,8 +60,9 @@ class House:
         self._ready = ctx.ready
         self._link: Link
         self._talks: dict[str, Conversation] = {}
-        self._witnessed: deque[tuple[float, str, Delivery]] = deque(maxlen=MOST_WITNESSED)
+        self._witness = Witness()
         self._owed: deque[tuple[str, str, bytes, bytes | None]] = deque(maxlen=MOST_OWED)
+        self._hears_others = False
         self._connected_at = 0.0
         self._greeting: asyncio.Task[None] | None = None
         self._take: Callable[[Node, str, Delivery], None]
@@ -119,7 +119,7 @@ class House:
 
     def _lost(self) -> None:
         """Others may take our nodes now; what the broker keeps will tell."""
-        self.ownership.is_settled = False
+        self.ownership.is_settled = self._hears_others = False
         if self._greeting is not None:
             self._greeting.cancel()
 
@@ -156,12 +156,8 @@ class House:
 
     def _replay(self) -> None:
         """What came for nodes that are ours now, and was not ours or not settled when it came."""
-        witnessed, self._witnessed = list(self._witnessed), deque(maxlen=MOST_WITNESSED)
-        for at, _, delivery in witnessed:
-            if monotonic() - at < WITNESS_S:
-                self.receive(delivery)
-            else:
-                delivery.acknowledge()
+        for delivery in self._witness.called():
+            self.receive(delivery)
 
     async def _beat(self) -> None:
         renewed = monotonic()
@@ -225,11 +221,19 @@ class House:
         elif kind == "node" and host != self.host:
             self.tasks.start("refresh", self._refresh(delivery.payload.decode(errors="replace")))
         elif kind == "status" and host != self.host:
+            self._listen_to_others()
             if self.ownership.heard_host(host, delivery.payload.decode(errors="replace")):
                 self.log.info("Host %s is gone.", host)
                 self.tasks.start("orphans", self._take_orphans())
         elif kind == "status" and delivery.payload != b"online":
             self.tasks.start("here", self._say_here())  # the will of a life of ours that is over
+
+    def _listen_to_others(self) -> None:
+        """Where there are other hosts, their answers tell which requests need no witness any more."""
+        if not self._hears_others:
+            self._hears_others = True
+            topics = [(of_node("+", kind), 0) for kind in ("res/final", "res/error")]
+            self.tasks.start("others", self._link.subscribe(topics))
 
     async def _say_here(self) -> None:
         await self._link.publish(of_host(self.host, "status"), "online", qos=1, retain=True)
@@ -252,7 +256,7 @@ class House:
         elif self._serves(node_id):
             self._take(node, kind, delivery)
         else:
-            self._witness(node_id, kind, delivery)
+            self._keep_as_witness(node_id, kind, delivery)
             if kind in ("status", "info", "state"):
                 self._take(node, kind, delivery)
 
@@ -263,19 +267,17 @@ class House:
             return False
         if ownership.is_free(node_id) and ownership.is_meant(node_id):
             ownership.claim(node_id)
-            self.tasks.start("owner", self._tell_owner(node_id))
+            self.tasks.start("claimed", self._claimed(node_id))
         return ownership.is_mine(node_id)
 
-    def _witness(self, node_id: str, kind: str, delivery: Delivery) -> None:
+    def _keep_as_witness(self, node_id: str, kind: str, delivery: Delivery) -> None:
         """Keep a request that another host answers for as long as that may die over it."""
-        if not kind.startswith("req/") or kind.startswith("req/audio"):
-            delivery.acknowledge()
+        if kind in ("res/final", "res/error"):
+            self._witness.answered(node_id, delivery.payload)
+        elif kind in ("req/text", "req/ask", "req/say", "req/cancel"):
+            self._witness.saw(node_id, delivery, may_wait=not self.ownership.is_settled)
             return
-        if len(self._witnessed) == MOST_WITNESSED:
-            self._witnessed[0][2].acknowledge()
-        self._witnessed.append((monotonic(), node_id, delivery))
-        if self.ownership.is_settled:
-            delivery.acknowledge()
+        delivery.acknowledge()
 
     def _heard_owner(self, node_id: str, delivery: Delivery) -> None:
         try:
@@ -367,6 +369,11 @@ class House:
         owner = self.ownership.claim(node_id)
         await self.keep(of_node(node_id, "owner"), owner.model_dump_json().encode())
 
+    async def _claimed(self, node_id: str) -> None:
+        await self._tell_owner(node_id)
+        if (node := self.registry.get(node_id)) is not None and node.known.is_approved:
+            await self.discovery.announce(node)
+
     async def decided(self, node: Node) -> None:
         """People decided something about a node: other hosts and Home Assistant hear of it."""
         await self._link.publish(of_host(self.host, "node"), node.id, qos=1)
@@ -375,7 +382,7 @@ class House:
     async def _decided(self, node: Node) -> None:
         if not node.known.is_approved:
             await self.drop_talk(node.id)
-        elif node.known.rev and self.ownership.is_mine(node.id):
+        elif self._serves(node.id) and node.known.rev:
             config = {"rev": node.known.rev, **node.known.config}
             await self.keep(of_node(node.id, "config"), orjson.dumps(config))
         await self.discovery.announce(node)

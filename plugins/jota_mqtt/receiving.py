@@ -133,7 +133,7 @@ class Receiving:
 
     async def _approve(self, node: Node) -> None:
         try:
-            await self._house.registry.decide(node)
+            await self._house.registry.approve(node.id, None)
         except JotaError as error:
             self._house.log.warning("Node %s could not be kept: %s", node.id, error.sentence)
         await self._house.discovery.announce(node)
@@ -144,6 +144,10 @@ class Receiving:
         try:
             if not house.registry.is_loaded:
                 raise Refused(Code.MEMORY_UNAVAILABLE, "Nodes are not known yet. Try again in a moment.", 2.0)
+            await house.registry.refresh(monotonic())
+            if node.known.is_approved:  # at another host
+                self._welcome_late(node, request)
+                return
             code = await house.registry.pair(node)
             error: JotaError = Refused(Code.FORBIDDEN, NOT_APPROVED.format(id=node.id, code=code))
             extra = {"pairing_code": code}
@@ -155,6 +159,10 @@ class Receiving:
         )
         if request is not None:
             request.accepted()
+
+    def _welcome_late(self, node: Node, request: Request | None) -> None:
+        if request is not None:
+            self._house.talk(node).take(request)
 
     def _older(self, node: Node, delivery: Delivery) -> None:
         told = read(Older, delivery.payload)

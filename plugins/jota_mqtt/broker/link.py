@@ -53,6 +53,7 @@ class Acknowledging(Client):
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]  # passed on as they came
         self._owed: deque[Delivery] = deque()
+        self.pending_calls_threshold = UNACKNOWLEDGED
         self._client.manual_ack_set(True)
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
@@ -237,6 +238,12 @@ class Link:
                 f"The broker at {self._settings.broker} does not know this user and password; look at "
                 "`username:` and `password:`."
             )
+
+    async def subscribe(self, topics: Sequence[tuple[str, int]]) -> None:
+        """Hear more, as long as this connection lasts."""
+        if self._client is not None:
+            with suppress(MqttError, OSError):  # lost: the next connection asks again
+                await self._client.subscribe([*topics])
 
     async def publish(
         self, topic: str, payload: str | bytes, *, qos: int = 0, retain: bool = False,

@@ -54,15 +54,15 @@ class Seen:
 class Node:
     """One node as this host knows it; a thousand idle ones must be cheap."""
 
-    __slots__ = ("id", "info", "is_changed", "is_kept", "known", "seen")
+    __slots__ = ("id", "info", "is_changed", "known", "seen", "version")
 
     def __init__(self, id_: str) -> None:
         self.id = id_
         self.known = Known()
         self.seen = Seen()
         self.info = Info()
-        self.is_kept = False
-        """Whether people have decided something about it."""
+        self.version = 0
+        """Of what is kept of `known`; 0 while nothing is."""
         self.is_changed = False
         """Whether something was seen that is not kept yet."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jota_core.api import Code, MemoryStore, Refused
+from jota_core.api import Code, MemoryStore, Record, Refused
 
 from ..wire.payloads import Info
 from ..wire.topics import NODE_ID
@@ -16,6 +17,7 @@ from .node import Known, Node, Seen
 NODES, STATES = "nodes", "node-states"
 CODE_S = 300.0
 """A pairing code is good for so long."""
+TRIES = 5
 MOST_AT_ONCE = 200
 """Observations that are kept in one go."""
 
@@ -27,6 +29,8 @@ class Registry:
         self._memory = memory
         self._most = most
         self._nodes: dict[str, Node] = {}
+        self._refreshing = asyncio.Lock()
+        self._refreshed_at = float("-inf")
         self.is_loaded = False
 
     def __iter__(self) -> Iterator[Node]:
@@ -55,11 +59,8 @@ class Registry:
 
     async def load(self) -> None:
         """Everything that is kept. Raises `MemoryStoreError`."""
-        memory = self._memory()
-        for record in await memory.records(NODES):
-            if (node := self.meet(record.key)) is not None:
-                node.known, node.is_kept = Known.of(record.value), True
-        for record in await memory.records(STATES):
+        await self.refresh()
+        for record in await self._memory().records(STATES):
             if (node := self.meet(record.key)) is not None and not node.seen.last_seen:
                 self._restore(node, Seen.of(record.value))
         self.is_loaded = True
@@ -68,15 +69,22 @@ class Registry:
         node.seen = seen
         node.info = Info.model_validate(seen.info)
 
-    async def refresh(self) -> None:
-        """What people decided at another host. Raises `MemoryStoreError`."""
-        kept = {record.key: record.value for record in await self._memory().records(NODES)}
-        for node in self._nodes.values():
-            node.is_kept = node.id in kept
-            node.known = Known.of(kept.get(node.id, {}))
-        for key in kept.keys() - self._nodes.keys():
-            if (node_ := self.meet(key)) is not None:
-                node_.known, node_.is_kept = Known.of(kept[key]), True
+    async def refresh(self, since: float | None = None) -> None:
+        """What people decided at another host, unless it was read after the moment `since` (monotonic).
+
+        Raises `MemoryStoreError`.
+        """
+        async with self._refreshing:
+            if since is not None and self._refreshed_at >= since:
+                return
+            began = time.monotonic()
+            self._take_kept({record.key: record for record in await self._memory().records(NODES)})
+            self._refreshed_at = began
+
+    def _take_kept(self, kept: Mapping[str, Record]) -> None:
+        for key in {*kept, *self._nodes}:
+            if (node := self.meet(key)) is not None:
+                _take(node, kept.get(key))
 
     async def observe(self, node: Node) -> None:
         """What another host saw of a node. Raises `MemoryStoreError`."""
@@ -84,16 +92,23 @@ class Registry:
             if record.key == node.id:
                 self._restore(node, Seen.of(record.value))
 
-    async def decide(self, node: Node) -> None:
-        """Keep what people decided. Raises `MemoryStoreError`."""
-        await self._memory().save_record(NODES, node.id, node.kept())
-        node.is_kept = True
+    async def decide(self, node: Node, change: Callable[[Known], None]) -> None:
+        """Keep a change, whoever else changes it. Raises what `change` raises, and `MemoryStoreError`."""
+        for _ in range(TRIES):
+            change(node.known)
+            wanted = node.kept()
+            found = await self._memory().save_record(NODES, node.id, wanted, version=node.version)
+            _take(node, found)
+            if found is not None and found.value == wanted:
+                return
+        raise Refused(Code.BUSY, f"Others change the node {node.id} all the time. Try again.", 1.0)
 
     async def forget(self, node: Node) -> None:
         """It is no node any more. Raises `MemoryStoreError`."""
         await self._memory().save_record(NODES, node.id, None)
         await self._memory().save_record(STATES, node.id, None)
         self._nodes.pop(node.id, None)
+        _take(node, None)
 
     async def keep_seen(self, is_mine: Callable[[str], bool]) -> None:
         """Keep what was seen of nodes that this host serves. Raises `MemoryStoreError`."""
@@ -117,10 +132,19 @@ class Registry:
         if code is not None:
             await self.observe(node)
             _check_code(node.seen, code)
-        node.known.is_approved = True
         node.seen.code = None
-        await self.decide(node)
+        await self.decide(node, _approve)
         return node
+
+
+def _approve(known: Known) -> None:
+    known.is_approved = True
+
+
+def _take(node: Node, record: Record | None) -> None:
+    """What is kept of a node now."""
+    node.known = Known() if record is None else Known.of(record.value)
+    node.version = 0 if record is None else record.version
 
 
 def _check_code(seen: Seen, code: str) -> None:
@@ -133,18 +157,24 @@ def _check_code(seen: Seen, code: str) -> None:
         raise Refused(Code.FORBIDDEN, "This is another code than the node's; let it ask for a new one.")
 
 
-def change(node: Node, wishes: dict[str, Any]) -> None:
-    """Name, area, user or configuration, as people want them. Raises `Refused`."""
-    known = node.known
-    for name in ("name", "area", "user"):
-        if name in wishes:
-            value = wishes[name]
-            if value is not None and not (isinstance(value, str) and 0 < len(value) <= 128):
-                raise Refused(Code.INVALID_REQUEST, f"`{name}` is a text of at most 128 characters, or null.")
-            setattr(known, name, value)
-            if name == "user":
-                known.conversation_id = None  # the old one is somebody else's
-    if "config" in wishes:
-        if not isinstance(wishes["config"], dict):
-            raise Refused(Code.INVALID_REQUEST, "`config` is an object.")
-        known.config, known.rev = wishes["config"], known.rev + 1
+def changing(wishes: dict[str, Any]) -> Callable[[Known], None]:
+    """Name, area, user or configuration, as people want them. What it gives raises `Refused`."""
+
+    def change(known: Known) -> None:
+        for name in ("name", "area", "user"):
+            if name in wishes:
+                setattr(known, name, _checked(name, wishes[name]))
+        if "user" in wishes:
+            known.conversation_id = None  # the old one is somebody else's
+        if "config" in wishes:
+            if not isinstance(wishes["config"], dict):
+                raise Refused(Code.INVALID_REQUEST, "`config` is an object.")
+            known.config, known.rev = wishes["config"], known.rev + 1
+
+    return change
+
+
+def _checked(name: str, value: object) -> object:
+    if value is not None and not (isinstance(value, str) and 0 < len(value) <= 128):
+        raise Refused(Code.INVALID_REQUEST, f"`{name}` is a text of at most 128 characters, or null.")
+    return value

@@ -10,7 +10,7 @@ import orjson
 from jota_core.api import Code, HttpRequest, HttpResponse, HttpRoute, JotaError, Refused
 
 from ..wire.topics import NODE_ID
-from .registry import change
+from .registry import changing
 
 if TYPE_CHECKING:
     from ..house import House
@@ -100,8 +100,7 @@ class NodeRoutes:
     async def _change(self, node_id: str, body: dict[str, Any]) -> dict[str, Any]:
         house = await self._fresh()
         node = house.registry.named(node_id)
-        change(node, body)
-        await house.registry.decide(node)
+        await house.registry.decide(node, changing(body))
         if "user" in body:
             await house.drop_talk(node_id)
         await house.decided(node)

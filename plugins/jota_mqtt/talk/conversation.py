@@ -35,7 +35,7 @@ from .requests import Request
 
 if TYPE_CHECKING:
     from ..house import House
-    from ..nodes.node import Node
+    from ..nodes.node import Known, Node
 
 MOST_WAITING = 8
 """Requests of one node that wait for an answer; more are refused."""
@@ -56,6 +56,7 @@ class Conversation:
         self.ears = Ears(self._begin_utterance)
         self.mouth = Mouth(self._send_sound, node.info.audio.frame_ms)
         self._house = house
+        self._since = time.monotonic()
         self._replies = Replies(self)
         self._session: Session | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -125,7 +126,9 @@ class Conversation:
                 )
             await self._session.close()
             self._session = None
-        known, house = self.node.known, self._house
+        house = self._house
+        await house.registry.refresh(self._since)  # its host before may have begun a conversation
+        known = self.node.known
         principal = Principal(known.user or house.settings.user, ROLES)
         own = known.conversation_id if wanted is None else wanted
         try:
@@ -135,10 +138,13 @@ class Conversation:
                 raise
             self._session = await house.open(principal, self._replies, None)  # somebody deleted it
         if wanted is None and self._session.conversation_id != known.conversation_id:
-            known.conversation_id = self._session.conversation_id
-            await house.registry.decide(self.node)
+            await house.registry.decide(self.node, self._goes_on_here)
         if house.settings.speaks and self.node.info.audio.down:
             self._session.speak(SpeakOptions(self.node.info.language))
+
+    def _goes_on_here(self, known: Known) -> None:
+        if self._session is not None:
+            known.conversation_id = self._session.conversation_id
 
     async def _find_repeated(self) -> None:
         """After a new connection the broker may bring again what was answered: same words, no id."""

@@ -67,6 +67,7 @@ async def house_at(
     *,
     plugins: Mapping[str, Given] | None = None,
     sections: Mapping[str, Any] | None = None,
+    turns: Mapping[str, Any] | None = None,
     **nodes: Any,
 ) -> AsyncIterator[House]:
     """A host whose nodes come by this broker, answered by `llm`."""
@@ -79,6 +80,7 @@ async def house_at(
             "nodes": {**broker.section, **nodes},
         },
         "routing": {"inference": ["llm"]},
+        "turns": dict(turns or {}),
     }
     async with (
         running_host(folder, config, plugins={"llm": llm, **(plugins or {})}) as host,
