@@ -23,7 +23,7 @@ TAKEN = (
     "section; else stop it, or choose another port in `broker:`."
 )
 CHILD = "jota_mqtt.broker.child"
-END_S = 3.0
+LOOK_S = 0.05
 # Its log keeps every message of a topic filter until it is overwritten: a small one is enough for a house.
 TOML = """id = 0
 [router]
@@ -97,13 +97,26 @@ class Embedded:
             sys.executable, "-P", "-m", CHILD, str(self._file),
             stdin=PIPE, stdout=DEVNULL, stderr=PIPE, start_new_session=True,
         )  # fmt: skip
-        self.trouble = ""
-        await self._watch(process)
+        watching = asyncio.ensure_future(self._watch(process))
+        await self._until_it_listens(watching)
+        await watching
         self.trouble = "The broker in the box ended; it is started again."
         await process.wait()
         if process.stdin is not None:
             process.stdin.close()
         raise ConnectionResetError(self.trouble)
+
+    async def _until_it_listens(self, watching: asyncio.Future[None]) -> None:
+        """Nobody is sent to it before."""
+        while not watching.done():
+            try:
+                _, writer = await asyncio.open_connection(self._settings.hostname, self._settings.port)
+            except OSError:
+                await asyncio.sleep(LOOK_S)
+            else:
+                writer.close()
+                self.trouble = ""
+                return
 
     async def _watch(self, process: Process) -> None:
         """Until its errors end. A thread of it that panics leaves it deaf, so then it is ended."""

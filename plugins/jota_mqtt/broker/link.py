@@ -230,7 +230,7 @@ class Link:
     def _judge(self, error: Exception) -> None:
         """Raises `AuthFailed` when only the user can help."""
         self.failures += 1
-        if not self.trouble or self.failures == 1:
+        if (not self.trouble or self.failures == 1) and not self._line.trouble():
             self._log.warning("The broker at %s is away (%s).", self._settings.broker, error)
         self.trouble = f"The broker at {self._settings.broker} cannot be reached ({error})."
         if _is_wrong_key(error):

@@ -35,7 +35,7 @@ class Known:
 class Seen:
     """What was seen; kept in the memory under `node-states` by the host that serves the node."""
 
-    status: str = "offline"
+    status: str = "unknown"
     last_seen: float = 0.0
     """Seconds since 1970."""
     info: dict[str, Any] = field(default_factory=dict)
