@@ -12,7 +12,6 @@ from jota_core.api import Health, PluginContext, Sessions, Transport
 from .broker.embedded import USER, Embedded
 from .broker.link import Line, Link
 from .house import House
-from .receiving import Receiving
 from .settings import MqttSettings
 from .wire.topics import NODE_ID, of_host
 
@@ -32,13 +31,12 @@ class MqttDoor(Transport):
         host = settings.host or host_name(ctx.data_dir / "mqtt")
         house = House(settings, sessions, ctx, host)
         line = Line(
-            f"jota-{host}", of_host(host, "status"), house.subscriptions, self._login,
+            f"jota-{host}", of_host(host, "status"), house.mail.subscriptions, self._login,
             lambda: self.embedded.trouble if self.embedded else "",
         )  # fmt: skip
-        house.connect(Link(settings, line, ctx.log), Receiving(house).take)
         self.house = house
         try:
-            await house.run()
+            await house.run(Link(settings, line, ctx.log))
         finally:
             self.house = None
 
@@ -60,7 +58,7 @@ class MqttDoor(Transport):
         online = sum(node.seen.status == "online" for node in house.registry)
         waiting = [node.id for node in house.registry if node.seen.code and not node.known.is_approved]
         hint = f"`jota nodes approve {waiting[0]}` serves a node that asked." if waiting else ""
-        mine = len(house.ownership.mine())
+        mine = len(house.neighbours.ownership.mine())
         return Health(True, f"{len(house.registry)} nodes, {online} online, {mine} served here.", hint)
 
 

@@ -89,7 +89,7 @@ class Receiving:
 
     async def _met(self, node: Node) -> None:
         """It says what it is now: a new microphone, a loudspeaker, another name."""
-        if self._house.ownership.is_mine(node.id):
+        if self._house.is_mine(node.id):
             await self._house.drop_talk(node.id)
             await self._house.discovery.announce(node)
 

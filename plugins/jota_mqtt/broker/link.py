@@ -185,7 +185,7 @@ class Link:
             async for message in client.messages:
                 take(client.arrived(message))
         finally:
-            await _left(client)
+            await _left(client, self._line.will_topic)
 
     async def _knock(self) -> None:
         """Whether anybody listens; paho would find out in a thread that cannot be interrupted."""
@@ -285,10 +285,11 @@ def _is_wrong_key(error: Exception) -> bool:
     return (reason if isinstance(reason, int) else getattr(reason, "value", 0)) in WRONG_KEY
 
 
-async def _left(client: Acknowledging) -> None:
-    """Say goodbye, without a will; a line that is broken just ends."""
+async def _left(client: Acknowledging, will_topic: str) -> None:
+    """Say goodbye; who goes properly leaves no will, so we say it ourselves. A broken line just ends."""
     try:
         async with asyncio.timeout(ANSWER_S):
+            await client.publish(will_topic, "offline", 1, retain=True)
             await client.__aexit__(None, None, None)
     except (MqttError, OSError, TimeoutError):
         client.hang_up()

@@ -34,9 +34,14 @@ class Discovery:
             if node.known.is_approved:
                 await self.announce(node)
 
+    async def announce_named(self, node_id: str) -> None:
+        """One node, if it is one of the house."""
+        if (node := self._house.registry.get(node_id)) is not None and node.known.is_approved:
+            await self.announce(node)
+
     async def announce(self, node: Node) -> None:
         """One node; one that is not approved is taken back."""
-        if not self._house.settings.home_assistant or not self._house.ownership.is_mine(node.id):
+        if not self._house.settings.home_assistant or not self._house.is_mine(node.id):
             return
         payload = orjson.dumps(document(node)) if node.known.is_approved else b""
         await self._house.keep(self._topic(node), payload)

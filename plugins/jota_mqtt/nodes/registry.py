@@ -32,6 +32,8 @@ class Registry:
         self._refreshing = asyncio.Lock()
         self._refreshed_at = float("-inf")
         self.is_loaded = False
+        self.trouble = ""
+        """Why they are not known."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())
@@ -63,7 +65,7 @@ class Registry:
         for record in await self._memory().records(STATES):
             if (node := self.meet(record.key)) is not None and not node.seen.last_seen:
                 self._restore(node, Seen.of(record.value))
-        self.is_loaded = True
+        self.is_loaded, self.trouble = True, ""
 
     def _restore(self, node: Node, seen: Seen) -> None:
         node.seen = seen

@@ -173,7 +173,10 @@ class Conversation:
             try:
                 session.submit(request.asked.text, self._options(), turn_id=request.turn_id)
             except Refused as error:
-                self.refuse(request, error)
+                if error.code is Code.SERVER_RESTART:
+                    del self._requests[request.turn_id]  # not acknowledged: it is brought again
+                else:
+                    self.refuse(request, error)
 
     def _options(self) -> TurnOptions:
         question, self._question = self._question, None
