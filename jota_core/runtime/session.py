@@ -174,6 +174,11 @@ class LiveSession(Session):
         try:
             await live.run()
         finally:
+            self.heard(live)
+
+    def heard(self, live: LiveUtterance) -> None:
+        """An utterance is over; the next may begin."""
+        if self._heard is live.utterance:
             self._listening = self._heard = None
 
     def stop_listening(self) -> None:

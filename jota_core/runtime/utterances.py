@@ -45,6 +45,8 @@ class LiveUtterance:
         self._session = session
         self._turn = turn
         self._barge_in = barge_in_chars
+        self._cut: str | None = None
+        """The turn that this utterance has cut."""
 
     async def run(self) -> None:
         """Listen, tell what is heard, submit the text. Never raises for what backends do."""
@@ -59,6 +61,7 @@ class LiveUtterance:
             log.exception("Utterance %s failed.", id_)
             problem = ErrorInfo(Code.INTERNAL, "Something failed inside the host; its log has the details.")
         self.utterance.end()
+        self._session.heard(self)  # whoever hears of its end may begin the next at once
         await self._session.reply.send(UtteranceEnded(id_, turn_id, problem))
 
     async def _listen(self) -> str:
@@ -77,7 +80,8 @@ class LiveUtterance:
         if self.utterance.is_cancelled:
             return
         turn_id = self._session.running_turn
-        is_over_it = self._barge_in and turn_id and len(transcript.text) >= self._barge_in
+        is_over_it = self._barge_in and turn_id != self._cut and len(transcript.text) >= self._barge_in
         if turn_id and is_over_it and self._session.cancel():
+            self._cut = turn_id
             await self._session.reply.send(BargedIn(turn_id))
         await self._session.reply.send(Transcribed(self.utterance.id, transcript))

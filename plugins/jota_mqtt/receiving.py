@@ -185,7 +185,7 @@ class Receiving:
 
     async def _said(self, node: Node, text: str, *, asks: bool) -> None:
         try:
-            await self._house.talk(node).say(text, asks=asks)
+            await self._house.talk(node).voice.say(text, asks=asks)
         except JotaError as error:
             await self._tell(node, error)
 
@@ -201,25 +201,20 @@ class Receiving:
         delivery.acknowledge()
         wish = read(AudioStart, delivery.payload)
         if self._is_welcome(node):
-            self._with_ears(node, lambda: self._house.talk(node).ears.start(wish))
+            voice = self._house.talk(node).voice
+            voice.do(lambda: voice.ears.start(wish))
 
     def _audio_stop(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()
         told = read(TurnNamed, delivery.payload)
         if node.known.is_approved:
-            self._with_ears(node, lambda: self._house.talk(node).ears.stop(told.turn))
+            voice = self._house.talk(node).voice
+            voice.do(lambda: voice.ears.stop(told.turn))
 
     def _audio(self, node: Node, delivery: Delivery) -> None:
         frame = parse(delivery.payload)
         if node.known.is_approved or self._house.settings.approve_new:
-            self._with_ears(node, lambda: self._house.talk(node).ears.frame(frame))
+            voice = self._house.talk(node).voice
+            voice.do(lambda: voice.ears.frame(frame))
         elif frame.is_start:
             self._is_welcome(node)
-
-    def _with_ears(self, node: Node, do: Callable[[], None]) -> None:
-        """At once, or in its order once the session is open."""
-        talk = self._house.talk(node)
-        if talk.is_open and not talk.held:
-            do()
-        else:
-            talk.hold(do)

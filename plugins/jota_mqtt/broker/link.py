@@ -25,6 +25,7 @@ NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 """Without it an echo at QoS 1 takes 44 ms instead of half a one."""
 KEEPALIVE_S = 10
 ANSWER_S = 5.0
+GOODBYE_S = 1.0
 FIRST_S, LAST_S = 0.2, 1.5
 """Pauses between tries, doubling."""
 UNACKNOWLEDGED = 1000
@@ -288,7 +289,7 @@ def _is_wrong_key(error: Exception) -> bool:
 async def _left(client: Acknowledging, will_topic: str) -> None:
     """Say goodbye; who goes properly leaves no will, so we say it ourselves. A broken line just ends."""
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(GOODBYE_S):
             await client.publish(will_topic, "offline", 1, retain=True)
             await client.__aexit__(None, None, None)
     except (MqttError, OSError, TimeoutError):

@@ -12,6 +12,8 @@ from ..wire.payloads import AudioStart
 
 MOST_EARLY = 16
 """Frames that wait for a start which is still on its way: QoS 0 overtakes QoS 1."""
+MOST_WAITING = 100
+"""Frames of an utterance that begins while the last one is still being decided."""
 NO_START = "Sound came without a start; send `req/audio/start` first, or set bit 0 of the first frame."
 Begin = Callable[[AudioStart], Utterance]
 
@@ -29,26 +31,39 @@ class Ears:
         self._next = 0
         self._early: deque[Frame] = deque(maxlen=MOST_EARLY)
         self._refused = -1
+        self._wanted: AudioStart | None = None
+        self._is_short = False  # the one wanted is over already
 
     def start(self, wish: AudioStart) -> None:
         """The node begins to speak; the same start again changes nothing. Raises `Refused`."""
         if wish.turn == self.turn:
             return
         if self.utterance is not None:
-            self.utterance.cancel()
-        self.utterance = self._begin(wish)
+            self._wait_for_the_last(wish)
+            return
+        self.utterance, self._wanted = self._begin(wish), None
         self.turn, self.lost, self._next = wish.turn, 0, 0
         early = [frame for frame in self._early if frame.turn == wish.turn]
         self._early.clear()
         for frame in early:
             self._hear(frame)
 
+    def _wait_for_the_last(self, wish: AudioStart) -> None:
+        """One utterance at a time: the next begins when it is known what the last one was."""
+        if self.utterance is not None and not self.utterance.is_ended:
+            self.utterance.cancel()
+        if self._wanted is None or self._wanted.turn != wish.turn:
+            self._wanted, self._is_short = wish, False
+            self._early = deque((each for each in self._early if each.turn == wish.turn), MOST_WAITING)
+
     def frame(self, frame: Frame) -> None:
         """Take a frame. Raises `Refused`, once a turn, when nothing began it."""
         may_start = self._is_ahead(frame.turn) or self.utterance is None  # a node that was reset counts anew
         if frame.is_start and frame.turn != self.turn and may_start:
             self.start(AudioStart(turn=frame.turn))
-        if frame.turn == self.turn:
+        if self._wanted is not None and frame.turn == self._wanted.turn:
+            self._early.append(frame)
+        elif frame.turn == self.turn:
             self._hear(frame)
         elif self._is_ahead(frame.turn):
             self._keep(frame)
@@ -78,16 +93,24 @@ class Ears:
 
     def stop(self, turn: int | None) -> None:
         """The node has said everything."""
-        if self.utterance is not None and turn in (None, self.turn):
+        if self._wanted is not None and turn in (None, self._wanted.turn):
+            self._is_short = True
+        elif self.utterance is not None and turn in (None, self.turn):
             self.utterance.end()
 
     def over(self, utterance_id: str) -> None:
-        """An utterance has become text, or nothing."""
-        if self.utterance is not None and self.utterance.id == utterance_id:
-            self.utterance = None
+        """An utterance has become text, or nothing. Raises `Refused` when the next cannot begin."""
+        if self.utterance is None or self.utterance.id != utterance_id:
+            return
+        self.utterance, wanted = None, self._wanted
+        if wanted is not None:
+            self.start(wanted)
+            if self._is_short:
+                self.stop(wanted.turn)
 
     def close(self) -> None:
         """Nobody listens any more."""
+        self._wanted = None
         if self.utterance is not None:
             self.utterance.cancel()
             self.utterance = None

@@ -50,7 +50,7 @@ class Replies(ReplySink):
         elif isinstance(event, TurnEnded):
             await self._ended(event)
         elif isinstance(event, Sound):
-            await self._talk.mouth.say(self._talk.turn_of(event.turn_id), event.samples, event.rate)
+            await self._talk.voice.mouth.say(self._talk.turn_of(event.turn_id), event.samples, event.rate)
         else:
             await self._tell_of_speech(event)
 
@@ -94,7 +94,7 @@ class Replies(ReplySink):
         request = self._talk.request_of(event.turn_id)
         self._request = None
         request.accepted()
-        await self._talk.mouth.end(request.turn)
+        await self._talk.voice.mouth.end(request.turn)
         await self.end(request, *final_of(request, event))
         self._talk.over(request, event)
 
@@ -114,13 +114,12 @@ class Replies(ReplySink):
         elif isinstance(event, UtteranceEnded):
             await self._utterance_ended(event)
         elif isinstance(event, BargedIn):
-            talk.mouth.hush()
-            await talk.command("stop", {"turn": talk.turn_of(event.turn_id)})
+            await talk.voice.interrupted(talk.turn_of(event.turn_id))
         elif isinstance(event, SpeechFailed) and self._request is not None:
             self._request.sound_trouble = error_of(event.error)
 
     async def _transcribed(self, event: Transcribed) -> None:
-        heard, ears = event.transcript, self._talk.ears
+        heard, ears = event.transcript, self._talk.voice.ears
         self._heard += 1
         body: dict[str, Any] = {
             "turn": ears.turn, "seq": self._heard, "text": heard.text, "is_final": heard.is_final,
@@ -134,14 +133,17 @@ class Replies(ReplySink):
         talk = self._talk
         self._heard = 0
         if event.turn_id is not None:
-            talk.spoken(event.turn_id)
+            talk.request_of(event.turn_id)  # numbered now: the next utterance has another number
         elif event.error is not None:
             await talk.publish(
-                "res/error", {"turn": talk.ears.turn, "id": None, **error_of(event.error)}, qos=1
+                "res/error", {"turn": talk.voice.ears.turn, "id": None, **error_of(event.error)}, qos=1
             )
-        talk.ears.over(event.utterance_id)
         if event.turn_id is None:
             talk.phase("idle", None)
+        try:
+            talk.voice.ears.over(event.utterance_id)
+        except JotaError as error:
+            await talk.fail(None, error)
 
 
 def final_of(request: Request, event: TurnEnded) -> tuple[str, dict[str, Any]]:

@@ -104,6 +104,35 @@ async def test_lost_frames_are_counted_and_late_ones_left_out(broker: Broker, tm
         assert abs(ears.seconds[0] - 17 * 0.06) < 0.01
 
 
+async def test_an_utterance_may_begin_before_the_last_one_is_decided(broker: Broker, tmp_path: Path) -> None:
+    async with (
+        speaking(tmp_path, broker, ScriptedBackend("One.", "Two."), ScriptedEars()) as house,
+        node_at(broker.port) as node,
+    ):
+        await house.approve()
+        for turn in (1, 2):
+            await speak(node, turn, 10 * turn)
+            await node.send("req/audio/stop", {"turn": turn})
+        await node.got(lambda kind, body: kind == "res/final" and body["turn"] == 2)
+        heard = [body for body in node.all("res/transcript") if body["is_final"]]
+        assert [(each["turn"], each["text"]) for each in heard] == [(1, "0.60 seconds"), (2, "1.20 seconds")]
+        ends = [body["turn"] for kind, body in node.heard if kind in ("res/final", "res/error")]
+        assert sorted(ends) == [1, 2]  # the first one was spoken over
+
+
+async def test_a_new_utterance_takes_the_place_of_one_that_was_not_ended(
+    broker: Broker, tmp_path: Path
+) -> None:
+    llm = ScriptedBackend("Fine.")
+    async with speaking(tmp_path, broker, llm, ScriptedEars()) as house, node_at(broker.port) as node:
+        await house.approve()
+        await speak(node, 1, 10)
+        await speak(node, 2, 20)
+        await node.send("req/audio/stop", {"turn": 2})
+        assert (await node.end_of())["turn"] == 2
+        assert len(llm.requests) == 1
+
+
 async def test_flags_of_frames_begin_and_end_an_utterance(broker: Broker, tmp_path: Path) -> None:
     async with (
         speaking(tmp_path, broker, ScriptedBackend("ok"), ScriptedEars()) as house,
