@@ -126,32 +126,32 @@ class Apps:
         return {"closed": lost}
 
 
-async def obey() -> None:
+async def obey(worker: object) -> None:
     """Do what standard input says until it ends."""
-    apps, reader = Apps(), asyncio.StreamReader()
+    reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     while line := await reader.readline():
         wish = json.loads(line)
         try:
-            answer = await getattr(apps, wish.pop("do"))(**wish)
-        except (OSError, ConnectionError) as error:
+            answer = await getattr(worker, wish.pop("do"))(**wish)
+        except OSError as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 
 
 class Client:
-    """The client process as the benchmarks see it."""
+    """The client process as the benchmarks see it; `module` says which jobs it knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "benchmarks.client") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.client"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def do(self, job: str, **wish: object) -> dict[str, Any]:
-        """Run one job of `Apps` to its end. Raises `RuntimeError` when it failed."""
+        """Run one job to its end. Raises `RuntimeError` when it failed."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps({"do": job, **wish}) + "\n")
         self._process.stdin.flush()
@@ -174,7 +174,16 @@ class Client:
             self._process.kill()
 
 
-if __name__ == "__main__":
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def run(worker: object) -> None:
+    """Do what standard input says, with as many files as there may be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(obey())
+
+    async def obeying() -> None:
+        await obey(worker)
+
+    uvloop.run(obeying())
+
+
+if __name__ == "__main__":
+    run(Apps())

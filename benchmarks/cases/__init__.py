@@ -4,6 +4,7 @@ from ..harness import Case
 from .engine import engine
 from .first_token import first_token
 from .idle import idle
+from .nodes import nodes
 from .prompts import prompts
 from .relay import relay
 from .start import start
@@ -21,4 +22,5 @@ CASES: dict[str, Case] = {
     "start": start,
     "engine": engine,
     "voice": voice,
+    "nodes": nodes,
 }
