@@ -130,8 +130,9 @@ class LiveSession(Session):
                 self._current = self._queue.popleft()
                 await self._run(self._current)
         finally:
-            self._current = None
-            self._worker = None
+            self._current = self._worker = None
+            if not self._queue:
+                self._queue = None
 
     async def _run(self, turn: Turn) -> None:
         try:

@@ -80,10 +80,10 @@ class Receiving:
 
     def _info(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()
-        info = read(Info, delivery.payload)
+        read(Info, delivery.payload)  # raises for what is none
         told = orjson.loads(delivery.payload) if delivery.payload.strip() else {}
         if told != node.seen.info:
-            node.info, node.seen.info = info, told
+            node.seen.info = told
             node.saw()
             self._house.tasks.start("meet", self._met(node))
 

@@ -54,11 +54,12 @@ class Acknowledging(Client):
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]  # passed on as they came
         self._owed: deque[Delivery] = deque()
+        self._take: Callable[[Delivery], None] | None = None
         self.pending_calls_threshold = UNACKNOWLEDGED
         self._client.manual_ack_set(True)
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
-        """As aiomqtt does it, but a socket that was closed meanwhile is not written to."""
+        """As aiomqtt does it, but at once, and not to a socket that was closed meanwhile."""
 
         def write() -> None:
             try:
@@ -67,13 +68,32 @@ class Acknowledging(Client):
                 if not self._disconnected.done():
                     self._disconnected.set_exception(error)
 
-        def add() -> None:
-            if sock.fileno() >= 0:
+        def first() -> None:
+            write()
+            if client.want_write() and sock.fileno() >= 0:  # it takes no more now
                 self._loop.add_writer(sock.fileno(), write)
 
-        self._loop.call_soon_threadsafe(add)
+        self._loop.call_soon_threadsafe(first)
 
-    def arrived(self, message: Message) -> Delivery:
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        super()._on_message(client, userdata, message)
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._take is not None and not self._queue.empty():
+            self._take(self._arrived(self._queue.get_nowait()))
+
+    async def hand_to(self, take: Callable[[Delivery], None]) -> None:
+        """Each message, as it comes, until the line breaks: `MqttError`. aiomqtt makes a task for each."""
+        self._take = take
+        try:
+            self._hand_on()
+            await asyncio.wait({self._disconnected})
+        finally:
+            self._take = None
+        raise MqttError("The line is broken.") from self._disconnected.exception()
+
+    def _arrived(self, message: Message) -> Delivery:
         """A message, in the order in which it came."""
         delivery = Delivery(message, self)
         if message.qos:
@@ -183,8 +203,7 @@ class Link:
             language = "5" if self.is_modern else "3.1.1"
             self._log.info("Connected to %s by MQTT %s.", self._settings.broker, language)
             opened()
-            async for message in client.messages:
-                take(client.arrived(message))
+            await client.hand_to(take)
         finally:
             await _left(client, self._line.will_topic)
 

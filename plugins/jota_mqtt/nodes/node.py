@@ -54,13 +54,12 @@ class Seen:
 class Node:
     """One node as this host knows it; a thousand idle ones must be cheap."""
 
-    __slots__ = ("id", "info", "is_changed", "known", "seen", "version")
+    __slots__ = ("id", "is_changed", "known", "seen", "version")
 
     def __init__(self, id_: str) -> None:
         self.id = id_
         self.known = Known()
         self.seen = Seen()
-        self.info = Info()
         self.version = 0
         """Of what is kept of `known`; 0 while nothing is."""
         self.is_changed = False
@@ -70,6 +69,11 @@ class Node:
         """It gave a sign of life."""
         self.seen.last_seen = time.time()
         self.is_changed = True
+
+    @property
+    def info(self) -> Info:
+        """What it says that it is; made anew each time: a model is far larger than its dict."""
+        return Info.model_validate(self.seen.info)
 
     @property
     def name(self) -> str:

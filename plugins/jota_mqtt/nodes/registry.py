@@ -10,7 +10,6 @@ from typing import Any
 
 from jota_core.api import Code, MemoryStore, Record, Refused
 
-from ..wire.payloads import Info
 from ..wire.topics import NODE_ID
 from .node import Known, Node, Seen
 
@@ -64,12 +63,8 @@ class Registry:
         await self.refresh()
         for record in await self._memory().records(STATES):
             if (node := self.meet(record.key)) is not None and not node.seen.last_seen:
-                self._restore(node, Seen.of(record.value))
+                node.seen = Seen.of(record.value)
         self.is_loaded, self.trouble = True, ""
-
-    def _restore(self, node: Node, seen: Seen) -> None:
-        node.seen = seen
-        node.info = Info.model_validate(seen.info)
 
     async def refresh(self, since: float | None = None) -> None:
         """What people decided at another host, unless it was read after the moment `since` (monotonic).
@@ -92,7 +87,7 @@ class Registry:
         """What another host saw of a node. Raises `MemoryStoreError`."""
         for record in await self._memory().records(STATES):
             if record.key == node.id:
-                self._restore(node, Seen.of(record.value))
+                node.seen = Seen.of(record.value)
 
     async def decide(self, node: Node, change: Callable[[Known], None]) -> None:
         """Keep a change, whoever else changes it. Raises what `change` raises, and `MemoryStoreError`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from jota_core.api import AudioFormat, Code, Refused, Utterance
@@ -29,7 +28,7 @@ class Ears:
         self.lost = 0
         """Frames of this utterance that never came."""
         self._next = 0
-        self._early: deque[Frame] = deque(maxlen=MOST_EARLY)
+        self._early: list[Frame] = []
         self._refused = -1
         self._wanted: AudioStart | None = None
         self._is_short = False  # the one wanted is over already
@@ -43,8 +42,7 @@ class Ears:
             return
         self.utterance, self._wanted = self._begin(wish), None
         self.turn, self.lost, self._next = wish.turn, 0, 0
-        early = [frame for frame in self._early if frame.turn == wish.turn]
-        self._early.clear()
+        early, self._early = [each for each in self._early if each.turn == wish.turn], []
         for frame in early:
             self._hear(frame)
 
@@ -54,7 +52,7 @@ class Ears:
             self.utterance.cancel()
         if self._wanted is None or self._wanted.turn != wish.turn:
             self._wanted, self._is_short = wish, False
-            self._early = deque((each for each in self._early if each.turn == wish.turn), MOST_WAITING)
+            self._early = [each for each in self._early if each.turn == wish.turn]
 
     def frame(self, frame: Frame) -> None:
         """Take a frame. Raises `Refused`, once a turn, when nothing began it."""
@@ -62,7 +60,7 @@ class Ears:
         if frame.is_start and frame.turn != self.turn and may_start:
             self.start(AudioStart(turn=frame.turn))
         if self._wanted is not None and frame.turn == self._wanted.turn:
-            self._early.append(frame)
+            self._early = [*self._early[1 - MOST_WAITING :], frame]
         elif frame.turn == self.turn:
             self._hear(frame)
         elif self._is_ahead(frame.turn):

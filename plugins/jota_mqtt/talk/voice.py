@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ class Voice:
         self.mouth = Mouth(self._send, talk.node.info.audio.frame_ms)
         self._talk = talk
         self._house = house
-        self._held: deque[Callable[[], None]] = deque()
+        self._held: list[Callable[[], None]] = []
         self._opening: asyncio.Task[None] | None = None
         self._question: str | None = None
 
@@ -61,7 +60,7 @@ class Voice:
         try:
             await self._talk.attach()
             while self._held:
-                self._held.popleft()()
+                self._held.pop(0)()
         except JotaError as error:
             self._held.clear()
             await self._talk.fail(self.ears.turn, error)
