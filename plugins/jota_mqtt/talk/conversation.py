@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -43,7 +44,8 @@ class Conversation:
 
     def __init__(self, house: House, node: Node) -> None:
         self.node = node
-        self.every_s = 1 / house.settings.deltas_per_second
+        self.every_s = ceil(1000 / house.settings.deltas_per_second) / 1000
+        """Between two pieces of an answer; uvloop's timers know whole milliseconds only."""
         self.voice = Voice(self, house)
         self.session: Session | None = None
         self._house = house
