@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from ..wire.payloads import AudioStart
 
 MOST_EARLY = 16
 """Frames that wait for a start which is still on its way: QoS 0 overtakes QoS 1."""
+LATE_S = 0.15
+"""Sound is waited for so long after a stop; the bit in the last frame ends at once."""
 MOST_WAITING = 100
 """Frames of an utterance that begins while the last one is still being decided."""
 NO_START = "Sound came without a start; send `req/audio/start` first, or set bit 0 of the first frame."
@@ -31,6 +34,7 @@ class Ears:
         self._next = 0
         self._early: deque[Frame] = deque(maxlen=MOST_EARLY)
         self._refused = -1
+        self._ending: asyncio.TimerHandle | None = None
         self._wanted: AudioStart | None = None
         self._is_short = False  # the one wanted is over already
 
@@ -89,14 +93,14 @@ class Ears:
         self._next = frame.seq + 1
         self.utterance.feed(frame.sound)
         if frame.is_end:
-            self.stop(frame.turn)
+            self.utterance.end()
 
     def stop(self, turn: int | None) -> None:
-        """The node has said everything."""
+        """The node has said everything; sound may be on its way still, as nothing orders two topics."""
         if self._wanted is not None and turn in (None, self._wanted.turn):
             self._is_short = True
         elif self.utterance is not None and turn in (None, self.turn):
-            self.utterance.end()
+            self._ending = asyncio.get_running_loop().call_later(LATE_S, self.utterance.end)
 
     def over(self, utterance_id: str) -> None:
         """An utterance has become text, or nothing. Raises `Refused` when the next cannot begin."""
@@ -111,6 +115,8 @@ class Ears:
     def close(self) -> None:
         """Nobody listens any more."""
         self._wanted = None
+        if self._ending is not None:
+            self._ending.cancel()
         if self.utterance is not None:
             self.utterance.cancel()
             self.utterance = None
