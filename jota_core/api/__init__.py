@@ -66,6 +66,7 @@ from .generation import (
 from .hooks import JotaHooks, hookimpl
 from .http import HttpRequest, HttpResponse, HttpRoute
 from .listening import WrongKeys, is_loopback, split_listen
+from .patience import Patience
 from .plugin import Plugin, PluginContext, Settings
 from .sentences import Sentences
 from .speech import (
@@ -132,6 +133,7 @@ __all__ = [
     "ModelInfo",
     "NotReady",
     "Outcome",
+    "Patience",
     "Piece",
     "Plugin",
     "PluginContext",

@@ -12,6 +12,7 @@ from jota_core.api import (
     Credentials,
     Health,
     ListenOptions,
+    Patience,
     PluginContext,
     Principal,
     Refused,
@@ -45,6 +46,7 @@ class TranscriptionDoor(Transport):
         self._open: Counter[str | None] = Counter()
         self._sockets: set[web.WebSocketResponse] = set()
         self._wrong = WrongKeys(WRONG_PER_MINUTE)
+        self._patience = Patience(settings.send_s + GOODBYE_S)
 
     async def serve(self, sessions: Sessions) -> None:
         from aiohttp import web
@@ -60,10 +62,12 @@ class TranscriptionDoor(Transport):
             await asyncio.get_running_loop().create_future()
         finally:
             self.port = 0
+            leaving = list(self._sockets)
             await asyncio.gather(
-                *(each.close(code=1001, message=b"server_restart") for each in self._sockets)
+                *(each.close(code=1001, message=b"server_restart", drain=False) for each in leaving)
             )
             await runner.cleanup()
+            self._patience.close()
             await self.tasks.close()
 
     def _application(self) -> web.Application:
@@ -89,7 +93,9 @@ class TranscriptionDoor(Transport):
         from .pages import NOT_FOUND
         from .stream import Stream
 
-        socket = web.WebSocketResponse(max_msg_size=4 * 1024 * 1024)  # `idle_s` is its heartbeat
+        socket = web.WebSocketResponse(
+            max_msg_size=4 * 1024 * 1024, compress=False
+        )  # `idle_s` is its heartbeat
         if not socket.can_prepare(request).ok:
             return web.json_response(NOT_FOUND, status=404)
         settings, address = self.settings, request.remote
@@ -97,6 +103,7 @@ class TranscriptionDoor(Transport):
         if is_full or self._open[address] >= settings.max_connections_per_address:
             return refusal(Refused(Code.BUSY, "Too many connections. Try again in a moment.", 2.0))
         await socket.prepare(request)
+        self._patience.watch(request.transport)
         self._sockets.add(socket)
         self._open[address] += 1
         try:
