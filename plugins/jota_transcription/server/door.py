@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
@@ -52,6 +53,8 @@ class TranscriptionDoor(Transport):
         from aiohttp import web
 
         self.sessions = sessions
+        # Libraries of sound take a third of a second to load, in which nobody else should have to wait.
+        await asyncio.to_thread(import_module, f"{__package__}.files")
         runner = web.AppRunner(self._application(), shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
         try:

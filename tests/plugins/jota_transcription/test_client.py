@@ -167,9 +167,11 @@ async def test_the_limit_counts_seconds_of_sound_whatever_pieces_it_comes_in() -
         async with asyncio.timeout(30):
             told = [each async for each in backend.transcribe(utterance)]
         speaking.cancel()
-        assert told[-1].is_final and [frame["type"] for frame in server.frames] == ["config", "end"]
+        last = told[-1]
+        assert isinstance(last, Transcript) and last.is_final
+        assert [frame["type"] for frame in server.frames] == ["config", "end"]
         assert 0 <= server.bytes / SECOND - limit_s <= 2 * piece / RATE
-        assert told[-1].duration_s == pytest.approx(server.bytes / SECOND)
+        assert last.duration_s == pytest.approx(server.bytes / SECOND)
 
 
 async def test_a_server_that_dies_in_mid_utterance_and_one_that_never_answers() -> None:
