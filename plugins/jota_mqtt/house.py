@@ -84,6 +84,7 @@ class House:
                 group.create_task(link.run(self._opened, self.mail.receive, self.neighbours.lost))
                 group.create_task(self.neighbours.beat())
                 group.create_task(self._keep_seen())
+                group.create_task(self.registry.load())
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # `AuthFailed` means what it says
         finally:

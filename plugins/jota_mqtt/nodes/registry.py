@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jota_core.api import Code, MemoryStore, Record, Refused
+from jota_core.api import Code, MemoryStore, MemoryStoreError, Record, Refused
 
 from ..wire.payloads import Info
 from ..wire.topics import NODE_ID
@@ -18,6 +18,7 @@ NODES, STATES = "nodes", "node-states"
 CODE_S = 300.0
 """A pairing code is good for so long."""
 TRIES = 5
+AGAIN_S = 1.0
 MOST_AT_ONCE = 200
 """Observations that are kept in one go."""
 
@@ -32,8 +33,10 @@ class Registry:
         self._refreshing = asyncio.Lock()
         self._refreshed_at = float("-inf")
         self.is_loaded = False
-        self.trouble = ""
+        self.trouble = "The nodes are not known yet."
         """Why they are not known."""
+        self.read = asyncio.Event()
+        """They are known, or never will be."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())
@@ -60,7 +63,18 @@ class Registry:
         return found
 
     async def load(self) -> None:
-        """Everything that is kept. Raises `MemoryStoreError`."""
+        """Everything that is kept, tried until the memory is there."""
+        while not self.is_loaded:
+            try:
+                await self._load()
+            except MemoryStoreError as error:
+                self.trouble = f"The nodes are not known: {error.sentence}"
+                if error.code is Code.UNSUPPORTED:
+                    break
+                await asyncio.sleep(AGAIN_S)
+        self.read.set()
+
+    async def _load(self) -> None:
         await self.refresh()
         for record in await self._memory().records(STATES):
             if (node := self.meet(record.key)) is not None and not node.seen.last_seen:
