@@ -115,10 +115,9 @@ class Receiving:
         self._request(node, read_asked(delivery.payload), delivery)
 
     def _request(self, node: Node, asked: Asked, delivery: Delivery) -> None:
-        talk = self._house.talk(node)
-        request = request_of(node.id, asked, delivery, talk.next_turn())
+        request = request_of(node.id, asked, delivery)
         if self._is_welcome(node, request):
-            talk.take(request)
+            self._house.talk(node).take(request)
 
     def _is_welcome(self, node: Node, request: Request | None = None) -> bool:
         node.saw()
@@ -166,11 +165,10 @@ class Receiving:
 
     def _older(self, node: Node, delivery: Delivery) -> None:
         told = read(Older, delivery.payload)
-        talk = self._house.talk(node)
-        request = request_of(node.id, Asked(text=told.text), delivery, talk.next_turn())
+        request = request_of(node.id, Asked(text=told.text), delivery)
         request.older_client = told.client_id
         if self._is_welcome(node, request):
-            talk.take(request)
+            self._house.talk(node).take(request)
 
     def _say(self, node: Node, delivery: Delivery, *, asks: bool = False) -> None:
         asked = read_asked(delivery.payload)

@@ -30,6 +30,8 @@ class Registry:
         self._memory = memory
         self._most = most
         self._nodes: dict[str, Node] = {}
+        self._strangers: dict[str, None] = {}
+        self._gone: list[str] = []
         self._refreshing = asyncio.Lock()
         self._refreshed_at = float("-inf")
         self.is_loaded = False
@@ -49,11 +51,23 @@ class Registry:
         return self._nodes.get(id_)
 
     def meet(self, id_: str) -> Node | None:
-        """The node, known or new; None when there are too many."""
+        """The node, known or new; None when there is no room. A stranger makes room for a newer one."""
         found = self._nodes.get(id_)
-        if found is None and len(self._nodes) < self._most:
+        if found is None and (len(self._nodes) < self._most or self._make_room()):
             found = self._nodes[id_] = Node(id_)
+            self._strangers[id_] = None
         return found
+
+    def _make_room(self) -> bool:
+        while self._strangers:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            node = self._nodes.get(oldest)
+            if node is not None and not node.known.is_approved:
+                del self._nodes[oldest]
+                self._gone.append(oldest)
+                return True
+        return False
 
     def named(self, id_: str) -> Node:
         """Raises `Refused` (`not_found`)."""
@@ -77,8 +91,11 @@ class Registry:
     async def _load(self) -> None:
         await self.refresh()
         for record in await self._memory().records(STATES):
-            if (node := self.meet(record.key)) is not None and not node.seen.last_seen:
-                self._restore(node, Seen.of(record.value))
+            seen, node = Seen.of(record.value), self._nodes.get(record.key)
+            if node is None and seen.code_until < time.time():
+                self._gone.append(record.key)  # a stranger whose code died
+            elif (node := self.meet(record.key)) is not None and not node.seen.last_seen:
+                self._restore(node, seen)
         self.is_loaded, self.trouble = True, ""
 
     def _restore(self, node: Node, seen: Seen) -> None:
@@ -128,10 +145,17 @@ class Registry:
 
     async def keep_seen(self, is_mine: Callable[[str], bool]) -> None:
         """Keep what was seen of nodes that this host serves. Raises `MemoryStoreError`."""
-        changed = [node for node in self._nodes.values() if node.is_changed and is_mine(node.id)]
+        changed = [
+            node
+            for node in self._nodes.values()
+            if node.is_changed and node.known.is_approved and is_mine(node.id)
+        ]
         for node in changed[:MOST_AT_ONCE]:
             node.is_changed = False
             await self._memory().save_record(STATES, node.id, node.observed())
+        gone, self._gone = self._gone[:MOST_AT_ONCE], self._gone[MOST_AT_ONCE:]
+        for node_id in gone:
+            await self._memory().save_record(STATES, node_id, None)
 
     async def pair(self, node: Node) -> str:
         """A code for a new node, the same one while it is good. Raises `MemoryStoreError`."""

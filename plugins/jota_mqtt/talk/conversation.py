@@ -64,6 +64,7 @@ class Conversation:
 
     def take(self, request: Request) -> None:
         """Run a request, or tell why not."""
+        request.turn = self.next_turn()
         running = self._requests.get(request.turn_id)
         if running is not None:
             running.deliveries += request.deliveries  # the broker brought it twice
@@ -181,12 +182,14 @@ class Conversation:
         found = self._requests.get(turn_id)
         if found is None:
             turn = self.voice.ears.turn if self.voice.ears.turn >= 0 else self.next_turn()
-            found = self._requests[turn_id] = Request(self.node.id, Asked(text=""), turn, None, turn_id)
+            found = Request(self.node.id, Asked(text=""), None, turn_id, turn)
+            self._requests[turn_id] = found
         return found
 
     def turn_of(self, turn_id: str) -> int:
         """Its number for the node."""
-        return self.request_of(turn_id).turn
+        found = self._requests.get(turn_id)
+        return self._turn if found is None else found.turn
 
     def over(self, request: Request, event: TurnEnded) -> None:
         """A request has got its end."""
