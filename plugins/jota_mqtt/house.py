@@ -131,6 +131,12 @@ class House:
         if (talk := self._talks.pop(node_id, None)) is not None:
             await talk.close()
 
+    async def met(self, node: Node) -> None:
+        """A node says what it is now: a new microphone, a loudspeaker, another name."""
+        if (talk := self._talks.get(node.id)) is not None:
+            talk.follow_info()
+        await self.discovery.announce(node)
+
     async def open(self, principal: Principal, sink: ReplySink, conversation: int | None) -> Session:
         """A session, in a conversation or in a new one. Raises `JotaError`."""
         return await self.sessions.open(

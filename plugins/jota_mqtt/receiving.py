@@ -72,26 +72,28 @@ class Receiving:
     def _status(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()
         word = text_of(delivery.payload)
-        if word in KNOWN_WORDS:
-            node.seen.status = word
-            node.saw()
-        else:
+        if word not in KNOWN_WORDS:
             raise Refused(Code.INVALID_REQUEST, f"A status is one of {', '.join(KNOWN_WORDS)}.")
+        if word == "online":
+            self._flapped(node)
+        node.seen.status = word
+        node.saw()
+
+    def _flapped(self, node: Node) -> None:
+        was_two = node.is_two
+        node.flapped()
+        if node.is_two and not was_two:
+            self._house.log.warning("Two devices seem to be the node %s; give one another id.", node.id)
 
     def _info(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()
         info = read(Info, delivery.payload)
         told = orjson.loads(delivery.payload) if delivery.payload.strip() else {}
         if told != node.seen.info:
+            self._flapped(node)
             node.info, node.seen.info = info, told
             node.saw()
-            self._house.tasks.start("meet", self._met(node))
-
-    async def _met(self, node: Node) -> None:
-        """It says what it is now: a new microphone, a loudspeaker, another name."""
-        if self._house.is_mine(node.id):
-            await self._house.drop_talk(node.id)
-            await self._house.discovery.announce(node)
+            self._house.tasks.start("meet", self._house.met(node))
 
     def _state(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..wire.payloads import Info
 
+FLAPS, FLAP_S = 6, 60.0
+"""So many changes in so many seconds are not one device."""
 KNOWN_WORDS = ("online", "offline", "sleeping")
 
 
@@ -54,7 +57,7 @@ class Seen:
 class Node:
     """One node as this host knows it; a thousand idle ones must be cheap."""
 
-    __slots__ = ("id", "info", "is_changed", "known", "seen", "version")
+    __slots__ = ("_flaps", "id", "info", "is_changed", "known", "seen", "version")
 
     def __init__(self, id_: str) -> None:
         self.id = id_
@@ -65,11 +68,24 @@ class Node:
         """Of what is kept of `known`; 0 while nothing is."""
         self.is_changed = False
         """Whether something was seen that is not kept yet."""
+        self._flaps: deque[float] | None = None
 
     def saw(self) -> None:
         """It gave a sign of life."""
         self.seen.last_seen = time.time()
         self.is_changed = True
+
+    def flapped(self) -> None:
+        """It came, or became another one."""
+        if self._flaps is None:
+            self._flaps = deque(maxlen=FLAPS)
+        self._flaps.append(time.monotonic())
+
+    @property
+    def is_two(self) -> bool:
+        """Whether two devices seem to share the id: they push each other out, or tell different things."""
+        flaps = self._flaps
+        return flaps is not None and len(flaps) == FLAPS and time.monotonic() - flaps[0] < FLAP_S
 
     @property
     def name(self) -> str:
@@ -84,7 +100,7 @@ class Node:
             "id": self.id, "name": self.name, "area": known.area or self.info.area,
             "approved": known.is_approved, "user": known.user, "conversation_id": known.conversation_id,
             "status": seen.status, "last_seen": seen.last_seen or None, "info": seen.info,
-            "state": seen.state, "last_turn": seen.last_turn, "config": known.config,
+            "is_two": self.is_two, "state": seen.state, "last_turn": seen.last_turn, "config": known.config,
             "config_rev": known.rev, "pairing_code": seen.code if is_alive else None,
         }  # fmt: skip
 

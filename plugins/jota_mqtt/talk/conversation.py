@@ -51,6 +51,7 @@ class Conversation:
         self._replies = Replies(self)
         self._opening: asyncio.Task[None] | None = None
         self._attaching = asyncio.Lock()
+        self._speaks: SpeakOptions | None = None
         self._waiting: list[Request] = []
         self._requests: dict[str, Request] = {}
         self._turn = 0
@@ -126,8 +127,17 @@ class Conversation:
             self.session = await house.open(principal, self._replies, None)  # somebody deleted it
         if wanted is None and self.session.conversation_id != known.conversation_id:
             await house.registry.decide(self.node, self._goes_on_here)
-        if house.settings.speaks and self.node.info.audio.down:
-            self.session.speak(SpeakOptions(self.node.info.language))
+        self._speaks = None
+        self.follow_info()
+
+    def follow_info(self) -> None:
+        """Say answers aloud where the node can play them, from the next turn on."""
+        info = self.node.info
+        self.voice.mouth.frame_ms = info.audio.frame_ms
+        wanted = SpeakOptions(info.language) if self._house.settings.speaks and info.audio.down else None
+        if self.session is not None and wanted != self._speaks:
+            self._speaks = wanted
+            self.session.speak(wanted)
 
     def _goes_on_here(self, known: Known) -> None:
         if self.session is not None:
