@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .house import House
 
 LOG_EVERY_S = 60.0
+MOST_PAIRING = 100
+"""Strangers that are told their code at once; more have to ask again."""
+STALE_S = 0.5
+"""What other hosts decided is not read more often for strangers."""
 NOT_APPROVED = (
     "This node is not approved yet. On the host: `jota nodes approve {id} {code}`, within five minutes."
 )
@@ -33,6 +37,7 @@ class Receiving:
     def __init__(self, house: House) -> None:
         self._house = house
         self._logged: dict[str, float] = {}
+        self._pairing = 0
         self._ways: dict[str, Callable[[Node, Delivery], None]] = {
             "status": self._status, "info": self._info, "state": self._state, "event": self._event,
             "req/text": self._text, "req/say": self._say, "req/ask": self._ask, "req/cancel": self._cancel,
@@ -129,7 +134,12 @@ class Receiving:
             node.known.is_approved = True
             self._house.tasks.start("approve", self._approve(node))
             return True
-        self._house.tasks.start("pair", self._ask_to_pair(node, request))
+        if self._pairing < MOST_PAIRING:
+            self._pairing += 1
+            self._house.tasks.start("pair", self._ask_to_pair(node, request))
+        elif request is not None:
+            self._house.ignored += 1
+            request.accepted()
         return False
 
     async def _approve(self, node: Node) -> None:
@@ -145,7 +155,7 @@ class Receiving:
         try:
             if not house.registry.is_loaded:
                 raise Refused(Code.MEMORY_UNAVAILABLE, "Nodes are not known yet. Try again in a moment.", 2.0)
-            await house.registry.refresh(monotonic())
+            await house.registry.refresh(monotonic() - STALE_S)
             if node.known.is_approved:  # at another host
                 self._welcome_late(node, request)
                 return
@@ -154,6 +164,8 @@ class Receiving:
             extra = {"pairing_code": code}
         except JotaError as found:
             error, extra = found, {}
+        finally:
+            self._pairing -= 1
         head = request.head if request else {"turn": None, "id": None}
         await house.tell(
             of_node(node.id, "res/error"), orjson.dumps({**head, **error_of(error), **extra}), qos=1
