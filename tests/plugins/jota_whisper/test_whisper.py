@@ -119,9 +119,9 @@ async def test_partials_while_it_is_spoken_and_it_ends_itself(ears: Ears) -> Non
         told = await heard(backend, sound)
         last = final(told)
         assert last.ended_by is EndedBy.SILENCE and errors("es-busy", last.text) <= 1
-        assert told[-1][0] < len(sound) / 16_000, "it did not wait for the caller's end"
+        assert last.duration_s < len(sound) / RATE - 1.5, "it did not wait for the caller's end"
         partials = [each for _, each in told[:-1] if isinstance(each, Transcript)]
-        assert len(partials) >= 4 and partials[0].text
+        assert len(partials) >= 2 and partials[0].text
 
 
 async def test_silence_and_noise_are_nothing(ears: Ears) -> None:
