@@ -66,6 +66,7 @@ from .generation import (
 from .hooks import JotaHooks, hookimpl
 from .http import HttpRequest, HttpResponse, HttpRoute
 from .listening import WrongKeys, is_loopback, split_listen
+from .patience import Patience
 from .plugin import Plugin, PluginContext, Settings
 from .records import Record
 from .sentences import Sentences
@@ -75,6 +76,7 @@ from .speech import (
     AudioFormat,
     EndedBy,
     Heard,
+    HearingLoad,
     ListenOptions,
     Segment,
     SpeakOptions,
@@ -118,6 +120,7 @@ __all__ = [
     "Health",
     "HealthReport",
     "Heard",
+    "HearingLoad",
     "HttpRequest",
     "HttpResponse",
     "HttpRoute",
@@ -133,6 +136,7 @@ __all__ = [
     "ModelInfo",
     "NotReady",
     "Outcome",
+    "Patience",
     "Piece",
     "Plugin",
     "PluginContext",

@@ -197,6 +197,17 @@ class Utterance:
             await self._was_read.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class HearingLoad:
+    """What ears are busy with."""
+
+    utterances: int = 0
+    decoding: int = 0
+    """Pieces of speech being decoded now."""
+    slots: int = 0
+    """Pieces that can be decoded at once."""
+
+
 class TranscriptionBackend(ABC):
     """Turns speech into text, near or far."""
 
@@ -209,6 +220,11 @@ class TranscriptionBackend(ABC):
     @abstractmethod
     def languages(self) -> Sequence[str]:
         """Languages that it is good at, the usual one first."""
+
+    @property
+    def load(self) -> HearingLoad:
+        """What it is busy with; nothing where only another machine knows."""
+        return HearingLoad()
 
     @abstractmethod
     def transcribe(self, utterance: Utterance) -> AsyncGenerator[Heard, None]:

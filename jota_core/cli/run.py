@@ -56,5 +56,7 @@ def _greet(report: HealthReport) -> None:
     for section in report.sections:
         if section.hint:
             log.info("%s: %s", section.section, section.hint)
-    well = sum(section.state is State.RUNNING for section in report.sections)
-    log.info("Jota is ready: %d of %d sections run. Ctrl-C stops it.", well, len(report.sections))
+    missing = [section.section for section in report.sections if section.state is not State.RUNNING]
+    well, total = len(report.sections) - len(missing), len(report.sections)
+    not_yet = f" (not yet: {', '.join(missing)})" if missing else ""
+    log.info("Jota is ready: %d of %d sections run%s. Ctrl-C stops it.", well, total, not_yet)

@@ -9,6 +9,7 @@ from jota_core.api import (
     BackendError,
     Code,
     Heard,
+    HearingLoad,
     SpeakOptions,
     SpeechBackend,
     TranscriptionBackend,
@@ -19,7 +20,7 @@ from jota_core.api import (
 from .cutter import closing
 
 B = TypeVar("B", TranscriptionBackend, SpeechBackend)
-DEAF = "Nobody here turns speech into text now; typing works. Try again in a moment, and see /health."
+DEAF = "Nobody here turns speech into text now. Try again in a moment; `jota doctor` on this host says why."
 DUMB = "Nobody here can speak now; the answer comes as text. See /health."
 
 
@@ -36,6 +37,15 @@ class HostTranscription(TranscriptionBackend):
     @property
     def languages(self) -> Sequence[str]:
         return self._first().languages
+
+    @property
+    def load(self) -> HearingLoad:
+        loads = [backend.load for backend in self._backends]
+        return HearingLoad(
+            sum(each.utterances for each in loads),
+            sum(each.decoding for each in loads),
+            sum(each.slots for each in loads),
+        )
 
     async def transcribe(self, utterance: Utterance) -> AsyncGenerator[Heard, None]:
         async with closing(self._first().transcribe(utterance)) as heard:

@@ -84,6 +84,7 @@ class House:
                 group.create_task(link.run(self._opened, self.mail.receive, self.neighbours.lost))
                 group.create_task(self.neighbours.beat())
                 group.create_task(self._keep_seen())
+                group.create_task(self.registry.load())
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # `AuthFailed` means what it says
         finally:
@@ -129,6 +130,12 @@ class House:
         """Begin anew with a node, or leave it to another host."""
         if (talk := self._talks.pop(node_id, None)) is not None:
             await talk.close()
+
+    async def met(self, node: Node) -> None:
+        """A node says what it is now: a new microphone, a loudspeaker, another name."""
+        if (talk := self._talks.get(node.id)) is not None:
+            talk.follow_info()
+        await self.discovery.announce(node)
 
     async def open(self, principal: Principal, sink: ReplySink, conversation: int | None) -> Session:
         """A session, in a conversation or in a new one. Raises `JotaError`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from jota_core.api import Code, MemoryStoreError
+from jota_core.api import MemoryStoreError
 
 from .broker.link import Delivery
 from .nodes.ownership import BEAT_S, LEASE_S, Ownership
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SETTLE_S = 3.0
 """What the broker keeps has come by then, even if our own echo has not."""
-AGAIN_S = 2.0
 
 
 class Neighbours:
@@ -55,22 +54,11 @@ class Neighbours:
     async def _greet(self) -> None:
         """Say that we are there; when the echo comes, everything that the broker keeps has come before."""
         await self._say_here()
-        await self._load()
+        await self._house.registry.read.wait()
         await self._house.publish(of_host(self._house.host, "sync"), b"1")
         await asyncio.sleep(SETTLE_S)
         if not self.ownership.is_settled:
             await self._settle()
-
-    async def _load(self) -> None:
-        registry = self._house.registry
-        while not registry.is_loaded:
-            try:
-                await registry.load()
-            except MemoryStoreError as error:
-                registry.trouble = f"The nodes are not known: {error.sentence}"
-                if error.code is Code.UNSUPPORTED:
-                    return
-                await asyncio.sleep(AGAIN_S)
 
     async def _settle(self) -> None:
         self.ownership.is_settled = True

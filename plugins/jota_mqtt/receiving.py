@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .house import House
 
 LOG_EVERY_S = 60.0
+MOST_PAIRING = 100
+"""Strangers that are told their code at once; more have to ask again."""
+STALE_S = 0.5
+"""What other hosts decided is not read more often for strangers."""
 NOT_APPROVED = (
     "This node is not approved yet. On the host: `jota nodes approve {id} {code}`, within five minutes."
 )
@@ -33,6 +37,7 @@ class Receiving:
     def __init__(self, house: House) -> None:
         self._house = house
         self._logged: dict[str, float] = {}
+        self._pairing = 0
         self._ways: dict[str, Callable[[Node, Delivery], None]] = {
             "status": self._status, "info": self._info, "state": self._state, "event": self._event,
             "req/text": self._text, "req/say": self._say, "req/ask": self._ask, "req/cancel": self._cancel,
@@ -72,26 +77,28 @@ class Receiving:
     def _status(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()
         word = text_of(delivery.payload)
-        if word in KNOWN_WORDS:
-            node.seen.status = word
-            node.saw()
-        else:
+        if word not in KNOWN_WORDS:
             raise Refused(Code.INVALID_REQUEST, f"A status is one of {', '.join(KNOWN_WORDS)}.")
+        if word == "online":
+            self._flapped(node)
+        node.seen.status = word
+        node.saw()
+
+    def _flapped(self, node: Node) -> None:
+        was_two = node.is_two
+        node.flapped()
+        if node.is_two and not was_two:
+            self._house.log.warning("Two devices seem to be the node %s; give one another id.", node.id)
 
     def _info(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()
         read(Info, delivery.payload)  # raises for what is none
         told = orjson.loads(delivery.payload) if delivery.payload.strip() else {}
         if told != node.seen.info:
+            self._flapped(node)
             node.seen.info = told
             node.saw()
-            self._house.tasks.start("meet", self._met(node))
-
-    async def _met(self, node: Node) -> None:
-        """It says what it is now: a new microphone, a loudspeaker, another name."""
-        if self._house.is_mine(node.id):
-            await self._house.drop_talk(node.id)
-            await self._house.discovery.announce(node)
+            self._house.tasks.start("meet", self._house.met(node))
 
     def _state(self, node: Node, delivery: Delivery) -> None:
         delivery.acknowledge()
@@ -115,10 +122,9 @@ class Receiving:
         self._request(node, read_asked(delivery.payload), delivery)
 
     def _request(self, node: Node, asked: Asked, delivery: Delivery) -> None:
-        talk = self._house.talk(node)
-        request = request_of(node.id, asked, delivery, talk.next_turn())
+        request = request_of(node.id, asked, delivery)
         if self._is_welcome(node, request):
-            talk.take(request)
+            self._house.talk(node).take(request)
 
     def _is_welcome(self, node: Node, request: Request | None = None) -> bool:
         node.saw()
@@ -128,7 +134,12 @@ class Receiving:
             node.known.is_approved = True
             self._house.tasks.start("approve", self._approve(node))
             return True
-        self._house.tasks.start("pair", self._ask_to_pair(node, request))
+        if self._pairing < MOST_PAIRING:
+            self._pairing += 1
+            self._house.tasks.start("pair", self._ask_to_pair(node, request))
+        elif request is not None:
+            self._house.ignored += 1
+            request.accepted()
         return False
 
     async def _approve(self, node: Node) -> None:
@@ -144,7 +155,7 @@ class Receiving:
         try:
             if not house.registry.is_loaded:
                 raise Refused(Code.MEMORY_UNAVAILABLE, "Nodes are not known yet. Try again in a moment.", 2.0)
-            await house.registry.refresh(monotonic())
+            await house.registry.refresh(monotonic() - STALE_S)
             if node.known.is_approved:  # at another host
                 self._welcome_late(node, request)
                 return
@@ -153,6 +164,8 @@ class Receiving:
             extra = {"pairing_code": code}
         except JotaError as found:
             error, extra = found, {}
+        finally:
+            self._pairing -= 1
         head = request.head if request else {"turn": None, "id": None}
         await house.tell(
             of_node(node.id, "res/error"), orjson.dumps({**head, **error_of(error), **extra}), qos=1
@@ -166,11 +179,10 @@ class Receiving:
 
     def _older(self, node: Node, delivery: Delivery) -> None:
         told = read(Older, delivery.payload)
-        talk = self._house.talk(node)
-        request = request_of(node.id, Asked(text=told.text), delivery, talk.next_turn())
+        request = request_of(node.id, Asked(text=told.text), delivery)
         request.older_client = told.client_id
         if self._is_welcome(node, request):
-            talk.take(request)
+            self._house.talk(node).take(request)
 
     def _say(self, node: Node, delivery: Delivery, *, asks: bool = False) -> None:
         asked = read_asked(delivery.payload)

@@ -9,6 +9,7 @@ from jota_core.api import (
     Code,
     Credentials,
     Health,
+    Patience,
     PluginContext,
     Principal,
     Refused,
@@ -40,6 +41,7 @@ class SpeakerDoor(Transport):
         self._sockets: set[web.WebSocketResponse] = set()
         self._peers = TaskOwner("wyoming")
         self._wrong = WrongKeys(WRONG_PER_MINUTE)
+        self._patience = Patience(settings.send_s + GOODBYE_S)
 
     async def serve(self, sessions: Sessions) -> None:
         from aiohttp import web
@@ -61,9 +63,12 @@ class SpeakerDoor(Transport):
             if wyoming is not None:
                 wyoming.close()
             leaving = list(self._sockets)
-            await asyncio.gather(*(each.close(code=1001, message=b"server_restart") for each in leaving))
+            await asyncio.gather(
+                *(each.close(code=1001, message=b"server_restart", drain=False) for each in leaving)
+            )
             await self._peers.close()
             await runner.cleanup()
+            self._patience.close()
 
     def _application(self) -> web.Application:
         from aiohttp import web
@@ -85,8 +90,9 @@ class SpeakerDoor(Transport):
 
         if len(self._sockets) >= self.settings.max_connections:
             raise web.HTTPServiceUnavailable(text="Too many connections. Try again in a moment.")
-        socket = web.WebSocketResponse(max_msg_size=1_048_576)
+        socket = web.WebSocketResponse(max_msg_size=1_048_576, compress=False)
         await socket.prepare(request)
+        self._patience.watch(request.transport)
         self._sockets.add(socket)
         try:
             await SpeakerSession(self, socket, request.remote).run()

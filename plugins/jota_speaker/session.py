@@ -145,7 +145,7 @@ class SpeakerSession:
         except JotaError as error:
             await self._error("synthesis_error", error.sentence)
         except (ConnectionError, TimeoutError):
-            await self._socket.close(code=1013, message=Code.SLOW_CONSUMER.value.encode())
+            await self._socket.close(code=1013, message=Code.SLOW_CONSUMER.value.encode(), drain=False)
         if has_begun:
             await self._tell({"type": "audio_end", "chunk_id": self._chunk})
 
@@ -157,7 +157,7 @@ class SpeakerSession:
             async with asyncio.timeout(self._door.settings.send_s):
                 await self._socket.send_str(orjson.dumps(frame).decode())
         except (ConnectionError, TimeoutError):
-            await self._socket.close(code=1013, message=Code.SLOW_CONSUMER.value.encode())
+            await self._socket.close(code=1013, message=Code.SLOW_CONSUMER.value.encode(), drain=False)
 
 
 def _fields(message: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from jota_core.api import (
     EndedBy,
     Health,
     Heard,
+    HearingLoad,
     ListenOptions,
     Segment,
     Strained,
@@ -53,6 +54,12 @@ class WhisperBackend(TranscriptionBackend):
     def languages(self) -> Sequence[str]:
         chosen = self._settings.language
         return (chosen,) if chosen != "auto" else self._settings.languages
+
+    @property
+    def load(self) -> HearingLoad:
+        streams = self._engine.streams.values() if self._engine is not None else ()
+        served = sum(stream.is_served for stream in streams)
+        return HearingLoad(len(streams), served, self._settings.slots)
 
     async def keep(self, model: Path, log: logging.Logger) -> None:
         """Keep an engine alive, until cancelled."""

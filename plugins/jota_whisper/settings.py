@@ -18,7 +18,7 @@ class WhisperSettings(Settings):
     language: Annotated[str, Field(pattern="^[a-z]{2,3}$|^auto$")] = "auto"
     """What is spoken: `es`, `en`, …; `auto` takes the likelier one of `languages`."""
     languages: Annotated[tuple[str, ...], Field(min_length=1, max_length=4)] = ("es", "en")
-    """Languages of this house, for `auto`; each one more costs time at the beginning of an utterance."""
+    """Languages of this house; `auto` finds out which of them is spoken."""
     careful: bool = True
     """Decode what is final with the model's whole context: fewer wrong words, 0.7 s later on two cores."""
     slots: Annotated[int, Field(ge=1, le=16)] = 1

@@ -212,6 +212,28 @@ async def test_ears_that_are_killed_are_told_and_text_still_works(spoken: Spoken
         assert errors("es-locked", of(told, "transcript")[-1]["text"]) <= 1
 
 
+async def test_a_satellite_is_told_once_that_nobody_hears_and_when_somebody_does_again(
+    spoken: Spoken,
+) -> None:
+    async with spoken("Hola.", speech=False) as (host, url):
+        socket, sound = await satellite(url), recording("es-locked")
+        await stream(socket, sound[:16_000])
+        [ears] = list(host.sessions.transcription._backends)  # type: ignore[attr-defined]
+        os.kill(ears._engine._process.pid, signal.SIGKILL)
+        told = await until(socket, "error")
+        assert of(told, "status")[-1]["state"] == "unavailable"
+        for _ in range(50):
+            await socket.send(sound[:FRAME].tobytes())
+        async with asyncio.timeout(60):
+            while not host.sessions.transcription.available:
+                await asyncio.sleep(0.05)
+        speaking = asyncio.create_task(stream(socket, recording("es-locked", before_s=2, after_s=2)))
+        told = await until(socket, "turn_end", 60)
+        await speaking
+        assert not of(told, "error") and of(told, "status")[0]["state"] == "restored"
+        await socket.close()
+
+
 @pytest.mark.parametrize(
     "frame",
     [

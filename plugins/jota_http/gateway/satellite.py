@@ -29,6 +29,7 @@ from jota_core.api import (
     UtteranceEnded,
 )
 
+from .deafness import Deafness
 from .hello import Hello, hello_of, ready
 from .replies import Replies
 
@@ -62,6 +63,7 @@ class Satellite(ReplySink):
         self._told = False  # a partial of this utterance
         self._unsent: str | None = None  # a final text that has become no turn yet
         self._sent: str | None = None  # the one that we have submitted ourselves
+        self._deafness = Deafness()
         self._owed: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -87,7 +89,7 @@ class Satellite(ReplySink):
                 self.wire.close(1008, "Handshake invalido")
             return
         self._rest()
-        if self._utterance is None or self._utterance.is_ended:
+        if (self._utterance is None or self._utterance.is_ended) and self._deafness.is_over:
             self._listen(self._session)
         if self._utterance is not None:
             self._utterance.feed(data)
@@ -132,6 +134,8 @@ class Satellite(ReplySink):
         if kind == "end":
             if self._utterance is not None:
                 self._utterance.end()
+            else:
+                self._deafness.ended(self._replies)
         elif kind == "cancel":
             self._cancel()
         elif isinstance(said, str):
@@ -197,6 +201,7 @@ class Satellite(ReplySink):
 
     def _transcribed(self, event: Transcribed) -> None:
         heard = event.transcript
+        self._deafness.heard(self._replies)
         if not heard.is_final:
             self._told = True
             self._send({"type": "transcription_partial", "text": heard.text})
@@ -218,8 +223,7 @@ class Satellite(ReplySink):
         if self._utterance is not None and self._utterance.id == event.utterance_id:
             self._utterance = None
         if event.error is not None:
-            self._replies.status("transcriber", "unavailable", event.error.code, event.error.sentence)
-            self._replies.failed(event.error.sentence)
+            self._deafness.failed(event.error, self._replies)
         self._chores.turn_ended(self)
 
     def _send(self, frame: dict[str, Any]) -> None:

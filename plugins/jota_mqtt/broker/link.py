@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from logging import Logger
+from logging import CRITICAL, Logger, getLogger
 from typing import Any
 
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
@@ -32,6 +32,9 @@ UNACKNOWLEDGED = 1000
 """Requests that the broker hands us before we have acknowledged the first."""
 SESSION_S = 86_400
 """The broker keeps our requests for so long while we are away."""
+QUIET = getLogger("jota_mqtt.paho")
+"""What paho says of a lost line is said by us in a sentence."""
+QUIET.setLevel(CRITICAL)
 WRONG_KEY = {4, 5, 134, 135}
 """Reasons of MQTT 3.1.1 and 5: bad user name or password, not authorised."""
 
@@ -105,6 +108,11 @@ class Acknowledging(Client):
         while self._owed and self._owed[0].is_done:
             message = self._owed.popleft().message
             self._client.ack(message.mid, message.qos)
+
+    def forget(self) -> None:
+        """Nobody wants to know any more why it was lost."""
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()
 
     def hang_up(self) -> None:
         """Leave nothing of a connection that did not come about; aiomqtt closes only those that did."""
@@ -242,7 +250,7 @@ class Link:
             settings.hostname, settings.port, protocol=version, identifier=self._line.identifier,
             username=user, password=password, timeout=ANSWER_S, keepalive=KEEPALIVE_S,
             will=Will(self._line.will_topic, "offline", 1, retain=True), max_inflight_messages=UNACKNOWLEDGED,
-            max_queued_outgoing_messages=10_000, socket_options=[NODELAY],
+            max_queued_outgoing_messages=10_000, socket_options=[NODELAY], logger=QUIET,
             tls_context=ssl.create_default_context(cafile=settings.ca_file) if settings.is_tls else None,
             **kept,
         )  # fmt: skip
@@ -313,3 +321,4 @@ async def _left(client: Acknowledging, will_topic: str) -> None:
             await client.__aexit__(None, None, None)
     except (MqttError, OSError, TimeoutError):
         client.hang_up()
+    client.forget()

@@ -9,6 +9,8 @@ from typing import Any
 
 from ..wire.payloads import Info
 
+FLAPS, FLAP_S = 6, 60.0
+"""So many changes in so many seconds are not one device."""
 KNOWN_WORDS = ("online", "offline", "sleeping")
 
 
@@ -54,7 +56,7 @@ class Seen:
 class Node:
     """One node as this host knows it; a thousand idle ones must be cheap."""
 
-    __slots__ = ("id", "is_changed", "known", "seen", "version")
+    __slots__ = ("_flaps", "id", "is_changed", "known", "seen", "version")
 
     def __init__(self, id_: str) -> None:
         self.id = id_
@@ -64,11 +66,22 @@ class Node:
         """Of what is kept of `known`; 0 while nothing is."""
         self.is_changed = False
         """Whether something was seen that is not kept yet."""
+        self._flaps: tuple[float, ...] = ()
 
     def saw(self) -> None:
         """It gave a sign of life."""
         self.seen.last_seen = time.time()
         self.is_changed = True
+
+    def flapped(self) -> None:
+        """It came, or became another one."""
+        self._flaps = (*self._flaps[1 - FLAPS :], time.monotonic())
+
+    @property
+    def is_two(self) -> bool:
+        """Whether two devices seem to share the id: they push each other out, or tell different things."""
+        flaps = self._flaps
+        return len(flaps) == FLAPS and time.monotonic() - flaps[0] < FLAP_S
 
     @property
     def info(self) -> Info:
@@ -88,7 +101,7 @@ class Node:
             "id": self.id, "name": self.name, "area": known.area or self.info.area,
             "approved": known.is_approved, "user": known.user, "conversation_id": known.conversation_id,
             "status": seen.status, "last_seen": seen.last_seen or None, "info": seen.info,
-            "state": seen.state, "last_turn": seen.last_turn, "config": known.config,
+            "is_two": self.is_two, "state": seen.state, "last_turn": seen.last_turn, "config": known.config,
             "config_rev": known.rev, "pairing_code": seen.code if is_alive else None,
         }  # fmt: skip
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jota_core.api import Code, MemoryStore, Record, Refused
+from jota_core.api import Code, MemoryStore, MemoryStoreError, Record, Refused
 
 from ..wire.topics import NODE_ID
 from .node import Known, Node, Seen
@@ -17,6 +17,7 @@ NODES, STATES = "nodes", "node-states"
 CODE_S = 300.0
 """A pairing code is good for so long."""
 TRIES = 5
+AGAIN_S = 1.0
 MOST_AT_ONCE = 200
 """Observations that are kept in one go."""
 
@@ -28,11 +29,15 @@ class Registry:
         self._memory = memory
         self._most = most
         self._nodes: dict[str, Node] = {}
+        self._strangers: dict[str, None] = {}
+        self._gone: list[str] = []
         self._refreshing = asyncio.Lock()
         self._refreshed_at = float("-inf")
         self.is_loaded = False
-        self.trouble = ""
+        self.trouble = "The nodes are not known yet."
         """Why they are not known."""
+        self.read = asyncio.Event()
+        """They are known, or never will be."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())
@@ -45,11 +50,23 @@ class Registry:
         return self._nodes.get(id_)
 
     def meet(self, id_: str) -> Node | None:
-        """The node, known or new; None when there are too many."""
+        """The node, known or new; None when there is no room. A stranger makes room for a newer one."""
         found = self._nodes.get(id_)
-        if found is None and len(self._nodes) < self._most:
+        if found is None and (len(self._nodes) < self._most or self._make_room()):
             found = self._nodes[id_] = Node(id_)
+            self._strangers[id_] = None
         return found
+
+    def _make_room(self) -> bool:
+        while self._strangers:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            node = self._nodes.get(oldest)
+            if node is not None and not node.known.is_approved:
+                del self._nodes[oldest]
+                self._gone.append(oldest)
+                return True
+        return False
 
     def named(self, id_: str) -> Node:
         """Raises `Refused` (`not_found`)."""
@@ -59,11 +76,25 @@ class Registry:
         return found
 
     async def load(self) -> None:
-        """Everything that is kept. Raises `MemoryStoreError`."""
+        """Everything that is kept, tried until the memory is there."""
+        while not self.is_loaded:
+            try:
+                await self._load()
+            except MemoryStoreError as error:
+                self.trouble = f"The nodes are not known: {error.sentence}"
+                if error.code is Code.UNSUPPORTED:
+                    break
+                await asyncio.sleep(AGAIN_S)
+        self.read.set()
+
+    async def _load(self) -> None:
         await self.refresh()
         for record in await self._memory().records(STATES):
-            if (node := self.meet(record.key)) is not None and not node.seen.last_seen:
-                node.seen = Seen.of(record.value)
+            seen, node = Seen.of(record.value), self._nodes.get(record.key)
+            if node is None and seen.code_until < time.time():
+                self._gone.append(record.key)  # a stranger whose code died
+            elif (node := self.meet(record.key)) is not None and not node.seen.last_seen:
+                node.seen = seen
         self.is_loaded, self.trouble = True, ""
 
     async def refresh(self, since: float | None = None) -> None:
@@ -109,10 +140,17 @@ class Registry:
 
     async def keep_seen(self, is_mine: Callable[[str], bool]) -> None:
         """Keep what was seen of nodes that this host serves. Raises `MemoryStoreError`."""
-        changed = [node for node in self._nodes.values() if node.is_changed and is_mine(node.id)]
+        changed = [
+            node
+            for node in self._nodes.values()
+            if node.is_changed and node.known.is_approved and is_mine(node.id)
+        ]
         for node in changed[:MOST_AT_ONCE]:
             node.is_changed = False
             await self._memory().save_record(STATES, node.id, node.observed())
+        gone, self._gone = self._gone[:MOST_AT_ONCE], self._gone[MOST_AT_ONCE:]
+        for node_id in gone:
+            await self._memory().save_record(STATES, node_id, None)
 
     async def pair(self, node: Node) -> str:
         """A code for a new node, the same one while it is good. Raises `MemoryStoreError`."""

@@ -67,10 +67,12 @@ class NodeRoutes:
 
     def _there(self) -> House:
         house = self._house()
-        if house is None or not house.registry.is_loaded:
+        if house is None:
             raise JotaError(
-                Code.MEMORY_UNAVAILABLE, "The nodes are not known yet. Try again in a moment.", 2.0
+                Code.MEMORY_UNAVAILABLE, "The door for nodes is not open. See `jota doctor`.", 2.0
             )
+        if not house.registry.is_loaded:
+            raise JotaError(Code.MEMORY_UNAVAILABLE, f"{house.registry.trouble} Try again in a moment.", 2.0)
         return house
 
     async def _fresh(self) -> House:

@@ -53,6 +53,7 @@ class Conversation:
         self._replies = Replies(self)
         self._opening: asyncio.Task[None] | None = None
         self._attaching = asyncio.Lock()
+        self._speaks: SpeakOptions | None = None
         self._waiting: list[Request] = []
         self._requests: dict[str, Request] = {}
         self._turn = 0
@@ -66,6 +67,7 @@ class Conversation:
 
     def take(self, request: Request) -> None:
         """Run a request, or tell why not."""
+        request.turn = self.next_turn()
         running = self._requests.get(request.turn_id)
         if running is not None:
             running.deliveries += request.deliveries  # the broker brought it twice
@@ -127,8 +129,17 @@ class Conversation:
             self.session = await house.open(principal, self._replies, None)  # somebody deleted it
         if wanted is None and self.session.conversation_id != known.conversation_id:
             await house.registry.decide(self.node, self._goes_on_here)
-        if house.settings.speaks and self.node.info.audio.down:
-            self.session.speak(SpeakOptions(self.node.info.language))
+        self._speaks = None
+        self.follow_info()
+
+    def follow_info(self) -> None:
+        """Say answers aloud where the node can play them, from the next turn on."""
+        info = self.node.info
+        self.voice.mouth.frame_ms = info.audio.frame_ms
+        wanted = SpeakOptions(info.language) if self._house.settings.speaks and info.audio.down else None
+        if self.session is not None and wanted != self._speaks:
+            self._speaks = wanted
+            self.session.speak(wanted)
 
     def _goes_on_here(self, known: Known) -> None:
         if self.session is not None:
@@ -183,12 +194,14 @@ class Conversation:
         found = self._requests.get(turn_id)
         if found is None:
             turn = self.voice.ears.turn if self.voice.ears.turn >= 0 else self.next_turn()
-            found = self._requests[turn_id] = Request(self.node.id, Asked(text=""), turn, None, turn_id)
+            found = Request(self.node.id, Asked(text=""), None, turn_id, turn)
+            self._requests[turn_id] = found
         return found
 
     def turn_of(self, turn_id: str) -> int:
         """Its number for the node."""
-        return self.request_of(turn_id).turn
+        found = self._requests.get(turn_id)
+        return self._turn if found is None else found.turn
 
     def over(self, request: Request, event: TurnEnded) -> None:
         """A request has got its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from jota_core.api import AudioFormat, Code, Refused, Utterance
@@ -11,6 +12,8 @@ from ..wire.payloads import AudioStart
 
 MOST_EARLY = 16
 """Frames that wait for a start which is still on its way: QoS 0 overtakes QoS 1."""
+LATE_S = 0.15
+"""Sound is waited for so long after a stop; the bit in the last frame ends at once."""
 MOST_WAITING = 100
 """Frames of an utterance that begins while the last one is still being decided."""
 NO_START = "Sound came without a start; send `req/audio/start` first, or set bit 0 of the first frame."
@@ -30,6 +33,7 @@ class Ears:
         self._next = 0
         self._early: list[Frame] = []
         self._refused = -1
+        self._ending: asyncio.TimerHandle | None = None
         self._wanted: AudioStart | None = None
         self._is_short = False  # the one wanted is over already
 
@@ -75,7 +79,7 @@ class Ears:
         if self._early and self._early[0].turn != frame.turn:
             self._early.clear()
         self._early.append(frame)
-        if len(self._early) == MOST_EARLY:
+        if len(self._early) >= MOST_EARLY:
             self._refused = frame.turn
             self._early.clear()
             raise Refused(Code.INVALID_REQUEST, NO_START)
@@ -87,14 +91,14 @@ class Ears:
         self._next = frame.seq + 1
         self.utterance.feed(frame.sound)
         if frame.is_end:
-            self.stop(frame.turn)
+            self.utterance.end()
 
     def stop(self, turn: int | None) -> None:
-        """The node has said everything."""
+        """The node has said everything; sound may be on its way still, as nothing orders two topics."""
         if self._wanted is not None and turn in (None, self._wanted.turn):
             self._is_short = True
         elif self.utterance is not None and turn in (None, self.turn):
-            self.utterance.end()
+            self._ending = asyncio.get_running_loop().call_later(LATE_S, self.utterance.end)
 
     def over(self, utterance_id: str) -> None:
         """An utterance has become text, or nothing. Raises `Refused` when the next cannot begin."""
@@ -109,6 +113,8 @@ class Ears:
     def close(self) -> None:
         """Nobody listens any more."""
         self._wanted = None
+        if self._ending is not None:
+            self._ending.cancel()
         if self.utterance is not None:
             self.utterance.cancel()
             self.utterance = None

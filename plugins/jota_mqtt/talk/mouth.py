@@ -16,7 +16,7 @@ class Mouth:
 
     def __init__(self, send: Callable[[bytes], Awaitable[object]], frame_ms: int) -> None:
         self._send = send
-        self._frame_s = frame_ms / 1000
+        self.frame_ms = frame_ms
         self._turn = -1
         self._seq = 0
         self._plays_until = 0.0
@@ -27,7 +27,7 @@ class Mouth:
         """More sound of a turn; returns when the node has it. Nothing of a turn that was hushed."""
         if turn != self._turn:
             self._turn, self._seq, self._hushed, self._rest = turn, 0, None, b""
-        size = min(int(rate * self._frame_s) * 2, MOST_FRAME_BYTES)
+        size = min(rate * self.frame_ms // 1000 * 2, MOST_FRAME_BYTES)
         self._rest += sound
         while len(self._rest) >= size and self._hushed != turn:
             piece, self._rest = self._rest[:size], self._rest[size:]

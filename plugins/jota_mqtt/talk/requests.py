@@ -21,10 +21,10 @@ class Request:
 
     node: str
     asked: Asked
-    turn: int
-    """Its number for the node."""
     id: str | None
     turn_id: str
+    turn: int = 0
+    """Its number for the node."""
     response_topic: str | None = None
     correlation: bytes | None = None
     deliveries: list[Delivery] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Request:
         return {"turn": self.turn, "id": self.id, "turn_id": self.turn_id}
 
 
-def request_of(node: str, asked: Asked, delivery: Delivery, turn: int) -> Request:
+def request_of(node: str, asked: Asked, delivery: Delivery) -> Request:
     """The request in a delivery. Raises `Refused`.
 
     Its id is the payload's or the correlation data; the turn is named after it, so that every host that
@@ -59,9 +59,10 @@ def request_of(node: str, asked: Asked, delivery: Delivery, turn: int) -> Reques
     if topic is not None and not may_answer_at(topic, node):
         raise Refused(Code.FORBIDDEN, f"An answer cannot go to the topic {topic[:64]!r}.")
     id_ = asked.id or _id_of(delivery.correlation)
+    turn_id = turn_id_of(node, id_) if id_ else secrets.token_hex(16)
     return Request(
-        node, asked, turn, id_, turn_id_of(node, id_) if id_ else secrets.token_hex(16),
-        topic, delivery.correlation, [delivery],
+        node, asked, id_, turn_id,
+        response_topic=topic, correlation=delivery.correlation, deliveries=[delivery],
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_HELD = 128
 """Messages that wait until there is a session: some seconds of sound."""
+MOST_SAYINGS = 8
 BARGE_IN_CHARS = 5
 ASKED = "You have just asked: “{0}” What follows is the answer to it."
 
@@ -45,6 +46,8 @@ class Voice:
         self._held: list[Callable[[], None]] = []
         self._opening: asyncio.Task[None] | None = None
         self._question: str | None = None
+        self._saying = asyncio.Lock()
+        self._sayings = 0
 
     def do(self, act: Callable[[], None]) -> None:
         """At once, or in its order once there is a session. Raises `Refused`."""
@@ -85,6 +88,16 @@ class Voice:
 
     async def say(self, text: str, *, asks: bool) -> None:
         """Say a text as it stands; a question opens the node's microphone behind it. Raises `JotaError`."""
+        if self._sayings >= MOST_SAYINGS:
+            raise Refused(Code.BUSY, f"{MOST_SAYINGS} texts wait to be said. Try again in a moment.", 2.0)
+        self._sayings += 1
+        try:
+            async with self._saying:
+                await self._say(text, asks=asks)
+        finally:
+            self._sayings -= 1
+
+    async def _say(self, text: str, *, asks: bool) -> None:
         turn, speech = self._talk.next_turn(), self._house.sessions.speech
         if self._talk.node.info.audio.down and speech.available:
             await self._speak(turn, text)

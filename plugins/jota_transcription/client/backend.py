@@ -31,7 +31,7 @@ from .settings import TranscriptionSettings
 from .spare import Spare
 
 PIECE = RATE * 2
-"""Bytes sent at once: an eighth of a second."""
+"""Most bytes sent at once: half a second."""
 SETTLED_S = 1.6
 """A server that does not end utterances itself: text that is the same for so long is all there was."""
 BUSY = ("ENGINE_BUSY", "BUSY")
@@ -127,8 +127,9 @@ class Talk:
                     await self._may_send.wait()
                     if self._is_ended:
                         return
-                    await self._socket.send(sound[start : start + PIECE])
-                    self._sent_s += PIECE / SECOND
+                    piece = sound[start : start + PIECE]
+                    await self._socket.send(piece)
+                    self._sent_s += len(piece) / SECOND
                     if self._sent_s >= self._utterance.options.limit_s:
                         await self._end()
             await self._end()

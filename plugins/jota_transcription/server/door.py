@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
@@ -12,6 +13,7 @@ from jota_core.api import (
     Credentials,
     Health,
     ListenOptions,
+    Patience,
     PluginContext,
     Principal,
     Refused,
@@ -45,11 +47,14 @@ class TranscriptionDoor(Transport):
         self._open: Counter[str | None] = Counter()
         self._sockets: set[web.WebSocketResponse] = set()
         self._wrong = WrongKeys(WRONG_PER_MINUTE)
+        self._patience = Patience(settings.send_s + GOODBYE_S)
 
     async def serve(self, sessions: Sessions) -> None:
         from aiohttp import web
 
         self.sessions = sessions
+        # Libraries of sound take a third of a second to load, in which nobody else should have to wait.
+        await asyncio.to_thread(import_module, f"{__package__}.files")
         runner = web.AppRunner(self._application(), shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
         try:
@@ -60,10 +65,12 @@ class TranscriptionDoor(Transport):
             await asyncio.get_running_loop().create_future()
         finally:
             self.port = 0
+            leaving = list(self._sockets)
             await asyncio.gather(
-                *(each.close(code=1001, message=b"server_restart") for each in self._sockets)
+                *(each.close(code=1001, message=b"server_restart", drain=False) for each in leaving)
             )
             await runner.cleanup()
+            self._patience.close()
             await self.tasks.close()
 
     def _application(self) -> web.Application:
@@ -89,7 +96,9 @@ class TranscriptionDoor(Transport):
         from .pages import NOT_FOUND
         from .stream import Stream
 
-        socket = web.WebSocketResponse(max_msg_size=4 * 1024 * 1024)  # `idle_s` is its heartbeat
+        socket = web.WebSocketResponse(
+            max_msg_size=4 * 1024 * 1024, compress=False
+        )  # `idle_s` is its heartbeat
         if not socket.can_prepare(request).ok:
             return web.json_response(NOT_FOUND, status=404)
         settings, address = self.settings, request.remote
@@ -97,6 +106,7 @@ class TranscriptionDoor(Transport):
         if is_full or self._open[address] >= settings.max_connections_per_address:
             return refusal(Refused(Code.BUSY, "Too many connections. Try again in a moment.", 2.0))
         await socket.prepare(request)
+        self._patience.watch(request.transport)
         self._sockets.add(socket)
         self._open[address] += 1
         try:

@@ -10,11 +10,15 @@ if TYPE_CHECKING:
     from .door import TranscriptionDoor
 
 NOT_FOUND = {"error": {"message": "Not found", "type": "not_found"}}
-METRICS = (
-    ("transcription_model_loaded", "Whether the ears are there."),
-    ("transcription_active_connections", "Streams now."),
-    ("transcription_max_connections", "Streams at most."),
-)
+KIND = "text/plain; version=0.0.4; charset=utf-8"
+METRICS = {
+    "transcription_active_inferences": "Pieces of speech being decoded.",
+    "transcription_max_inferences": "Pieces that can be decoded at once.",
+    "transcription_model_loaded": "Whether the ears are there.",
+    "transcription_model_ref_count": "Utterances that use the model.",
+    "transcription_active_connections": "Streams now.",
+    "transcription_max_connections": "Streams at most.",
+}
 
 
 class Pages:
@@ -34,10 +38,13 @@ class Pages:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """For Prometheus, text format 0.0.4."""
-        door = self._door
-        values = (int(door.sessions.transcription.available), door.connections, door.settings.max_connections)
+        door, ears = self._door, self._door.sessions.transcription
+        values = (
+            ears.load.decoding, ears.load.slots, int(ears.available), ears.load.utterances,
+            door.connections, door.settings.max_connections,
+        )  # fmt: skip
         lines = [
             f"# HELP {name} {text}\n# TYPE {name} gauge\n{name} {value}\n"
-            for (name, text), value in zip(METRICS, values, strict=True)
+            for (name, text), value in zip(METRICS.items(), values, strict=True)
         ]
-        return web.Response(text="".join(lines), content_type="text/plain")
+        return web.Response(text="".join(lines), headers={"Content-Type": KIND})

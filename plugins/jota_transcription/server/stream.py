@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -190,10 +191,13 @@ class Stream:
             async with asyncio.timeout(self._door.settings.send_s):
                 await self._socket.send_str(orjson.dumps(frame).decode())
         except (ConnectionError, TimeoutError):
-            await self._tasks_end()
+            await self._give_up()
 
-    async def _tasks_end(self) -> None:
-        """The client is gone, or does not read."""
+    async def _give_up(self) -> None:
+        """The client is gone, or does not read; should it ever, this is what it finds."""
         if self._utterance is not None:
             self._utterance.cancel()
-        await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"slow_consumer")
+        self._door.context.log.info("A client did not read what it was told and was cut (slow_consumer).")
+        code, reason = WSCloseCode.TRY_AGAIN_LATER, Code.SLOW_CONSUMER.value.encode()
+        with suppress(ConnectionError):
+            await self._socket.close(code=code, message=reason, drain=False)

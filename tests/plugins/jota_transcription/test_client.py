@@ -13,7 +13,17 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks.spoken import errors, recording
-from jota_core.api import BackendError, Code, EndedBy, ListenOptions, Strained, Transcript, Utterance
+from jota_core.api import (
+    RATE,
+    SECOND,
+    BackendError,
+    Code,
+    EndedBy,
+    ListenOptions,
+    Strained,
+    Transcript,
+    Utterance,
+)
 from jota_core.testing import free_port
 from jota_transcription.client.backend import FarEars
 from jota_transcription.client.settings import TranscriptionSettings
@@ -140,6 +150,28 @@ async def test_busy_pause_and_noise_of_a_server() -> None:
         assert [each.is_strained for each in told if isinstance(each, Strained)] == [True, False]
         assert isinstance(told[-1], Transcript) and told[-1].is_final and told[-1].ended_by is EndedBy.CALLER
         assert server.bytes == len(recording("es-locked")) * 4
+
+
+async def test_the_limit_counts_seconds_of_sound_whatever_pieces_it_comes_in() -> None:
+    sound, piece = recording("es-locked"), 512
+    limit_s = len(sound) / RATE - 0.5
+    async with public() as (server, port), ears(port) as backend:
+        utterance = Utterance(ListenOptions(limit_s=limit_s, ends_itself=False))
+
+        async def speak() -> None:
+            for start in range(0, len(sound), piece):
+                await utterance.drained(0)
+                utterance.feed(sound[start : start + piece].tobytes())
+
+        speaking = asyncio.create_task(speak())
+        async with asyncio.timeout(30):
+            told = [each async for each in backend.transcribe(utterance)]
+        speaking.cancel()
+        last = told[-1]
+        assert isinstance(last, Transcript) and last.is_final
+        assert [frame["type"] for frame in server.frames] == ["config", "end"]
+        assert 0 <= server.bytes / SECOND - limit_s <= 2 * piece / RATE
+        assert last.duration_s == pytest.approx(server.bytes / SECOND)
 
 
 async def test_a_server_that_dies_in_mid_utterance_and_one_that_never_answers() -> None:

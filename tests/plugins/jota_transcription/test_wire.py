@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -180,3 +181,25 @@ async def test_a_hundred_connections(api: Api) -> None:
             await socket.send(silence(0.2).tobytes())
             await socket.send('{"type":"end"}')
             assert (await told(socket))[-1]["is_final"]
+
+
+async def metrics(port: int) -> dict[str, int]:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        lines = (line.split() for line in (await answer.text()).splitlines() if line[0] != "#")
+        return {name.removeprefix("transcription_"): int(value) for name, value in lines}
+
+
+async def test_metrics_have_the_names_of_the_public_service(api: Api) -> None:
+    async with api() as (_, port), connect(f"ws://127.0.0.1:{port}/") as socket:
+        assert await metrics(port) == {
+            "active_inferences": 0, "max_inferences": 1, "model_loaded": 1, "model_ref_count": 0,
+            "active_connections": 1, "max_connections": 64,
+        }  # fmt: skip
+        await socket.send(CONFIG)
+        await socket.recv()
+        await socket.send(np.concatenate([recording("es-busy")] * 2).tobytes())
+        async with asyncio.timeout(30):
+            while (now := await metrics(port))["active_inferences"] == 0:
+                pass
+        assert now["active_inferences"] == now["model_ref_count"] == 1
