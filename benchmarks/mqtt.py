@@ -24,7 +24,8 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(_packet(0x10, b"\0\4MQTT\4\2\0\0" + _text(self.id)))
+        # Half an hour without a sign of life: the broker in the box hangs up on who promises none.
+        self._transport.write(_packet(0x10, b"\0\4MQTT\4\2\7\x08" + _text(self.id)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._answered.done():
