@@ -155,4 +155,5 @@ class Neighbours:
 
     def _replay(self) -> None:
         for delivery in self._witness.called():
+            delivery.is_replayed = True
             self._receive(delivery)

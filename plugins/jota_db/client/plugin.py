@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
@@ -54,6 +56,8 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
 
         Raises `AuthFailed` when it does not accept our keys.
         """
+        # aiohttp takes a while to import; in a thread the loop goes on meanwhile.
+        await asyncio.to_thread(import_module, "jota_db.client.wire")
         from .older import AnyWire
         from .people import FarPeople
         from .replay import Replay

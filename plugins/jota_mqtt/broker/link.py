@@ -131,6 +131,8 @@ class Delivery:
     message: Message
     client: Acknowledging
     is_done: bool = False
+    is_replayed: bool = False
+    """It came for another host, and is looked at again."""
 
     @property
     def topic(self) -> str:

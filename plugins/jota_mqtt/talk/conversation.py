@@ -24,6 +24,7 @@ from jota_core.api import (
 from ..wire.frames import TURNS
 from ..wire.payloads import Asked
 from ..wire.topics import of_node
+from .past import Past, told_again
 from .replies import Replies, error_of
 from .requests import Request
 from .voice import Voice
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 8
 """Requests of one node that wait for an answer; more are refused."""
-REPEATED_S = 600.0
-LAST_MESSAGES = 6
 ROLES = frozenset({"chat", "node"})
 
 
@@ -73,13 +72,14 @@ class Conversation:
             running.deliveries += request.deliveries  # the broker brought it twice
             if running.is_durable:
                 running.accepted()
-        elif len(self._requests) >= MOST_WAITING:
+        elif len(self._requests) >= MOST_WAITING and not request.is_replayed:
             sentence = f"{MOST_WAITING} requests wait for their answers. Wait for one first."
             self.refuse(request, Refused(Code.BUSY, sentence, 1.0))
         else:
             self._requests[request.turn_id] = request
             self._waiting.append(request)
-            if self.session is not None and self._opening is None and self._is_right(request):
+            is_ready = self.session is not None and self._opening is None and not request.is_replayed
+            if is_ready and self._is_right(request):
                 self._submit_waiting()
             elif self._opening is None:
                 self._opening = self._house.tasks.start(f"open {self.node.id}", self._open())
@@ -94,8 +94,8 @@ class Conversation:
             while self._waiting:
                 if not self._is_right(self._waiting[0]):
                     await self.attach(self._waiting[0].asked.conversation_id)
-                if self._house.may_be_repeated:
-                    await self._find_repeated()
+                if self._house.may_be_repeated or any(each.is_replayed for each in self._waiting):
+                    await self._look_back()
                 self._submit_waiting()
         except JotaError as error:
             self._refuse_waiting(error)
@@ -145,24 +145,20 @@ class Conversation:
         if self.session is not None:
             known.conversation_id = self.session.conversation_id
 
-    async def _find_repeated(self) -> None:
-        """After a new connection the broker may bring again what was answered: same words, no id."""
-        nameless = [request for request in self._waiting if request.id is None]
-        session = self.session
-        if not nameless or session is None or session.conversation_id is None:
-            return
-        found = await self._house.sessions.memory.list_messages(
-            session.conversation_id, session.principal.id, limit=LAST_MESSAGES
-        )
-        asked = {
-            each.content: each.turn_id
-            for each in found
-            if each.role == "user" and time.time() - each.created_at.timestamp() < REPEATED_S
-        }
-        for request in nameless:
-            if (turn_id := asked.get(request.asked.text)) is not None and turn_id not in self._requests:
+    async def _look_back(self) -> None:
+        """The broker, or a host that died, may bring again what was answered; it is told again, not run."""
+        assert self.session is not None
+        past = await Past.of(self._house.sessions.memory, self.session)
+        for request in list(self._waiting):
+            turn_id = past.asked.get(request.asked.text) if request.id is None else None
+            if turn_id is not None and turn_id not in self._requests:
                 self._requests[turn_id] = self._requests.pop(request.turn_id)
                 request.turn_id = turn_id
+            if request.is_replayed and (answer := past.ended.get(request.turn_id)) is not None:
+                self._waiting.remove(request)
+                del self._requests[request.turn_id]
+                request.accepted()
+                await self._replies.end(request, "final", told_again(request, answer))
 
     def _submit_waiting(self) -> None:
         session = self.session

@@ -30,6 +30,8 @@ class Request:
     deliveries: list[Delivery] = field(default_factory=list)
     older_client: str | None = None
     """Who asked by the topics of before."""
+    is_replayed: bool = False
+    """It came for another host first, which died."""
     is_durable: bool = False
     text: str = ""
     """The answer so far."""
@@ -63,6 +65,7 @@ def request_of(node: str, asked: Asked, delivery: Delivery) -> Request:
     return Request(
         node, asked, id_, turn_id,
         response_topic=topic, correlation=delivery.correlation, deliveries=[delivery],
+        is_replayed=delivery.is_replayed,
     )  # fmt: skip
 
 
