@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from jota_speech.backend import LocalSpeech
     from jota_whisper.backend import WhisperBackend
     from jota_whisper.engine.recogniser import Recogniser
 
@@ -44,7 +45,8 @@ def voice(scale: Scale) -> Iterator[Figure]:
 
     model = WhisperShelf().pull("whisper-base", scale.folder, _silent)
     recogniser = Recogniser(model, 2, ["es", "en"])
-    yield from _words_and_work(scale, recogniser)
+    yield from _words_and_work(recogniser, _recordings(), "")
+    yield from _words_and_work(recogniser, asyncio.run(_synthesised(scale)), ", synthesised speech")
     yield from asyncio.run(_while_it_streams(scale, model))
     yield _silence()
     yield from asyncio.run(_mouth(scale))
@@ -70,11 +72,14 @@ def _recordings() -> list[tuple[str, str, np.ndarray]]:
     return [(name[:2], text, recording(name)) for name, text in SAID.items()] + [("en", LONG, mono)]
 
 
-def _words_and_work(scale: Scale, recogniser: Recogniser) -> Iterator[Figure]:
+Spoken = list[tuple[str, str, "np.ndarray"]]
+
+
+def _words_and_work(recogniser: Recogniser, spoken: Spoken, kind: str) -> Iterator[Figure]:
     missed = {"streaming": 0, "whole file": 0}
     spent: dict[str, list[float]] = {"streaming": [], "whole file": []}
     said = 0
-    for language, text, sound in _recordings():
+    for language, text, sound in spoken:
         said += len(text.split())
         for name, hear in (("streaming", _streamed), ("whole file", _whole)):
             began = time.process_time()
@@ -84,10 +89,10 @@ def _words_and_work(scale: Scale, recogniser: Recogniser) -> Iterator[Figure]:
     rates = {name: 100 * count / said for name, count in missed.items()}
     raw: dict[str, object] = {f"{name}, % of {said} words": rate for name, rate in rates.items()}
     more = rates["streaming"] - rates["whole file"]
-    yield Figure("words missed beyond the whole file's", more, "points", at_most=POINTS, raw=raw)
+    yield Figure(f"words missed beyond the whole file's{kind}", more, "points", at_most=POINTS, raw=raw)
     work = sum(spent["streaming"]) / sum(spent["whole file"])
     raw = {f"{name}, CPU s": seconds for name, seconds in spent.items()}
-    yield Figure("work while streaming / one pass over the whole file", work, at_most=WORK, raw=raw)
+    yield Figure(f"work while streaming / one pass over the whole file{kind}", work, at_most=WORK, raw=raw)
 
 
 def _streamed(recogniser: Recogniser, sound: np.ndarray, language: str) -> str:
@@ -205,26 +210,45 @@ def _silence() -> Figure:
 SENTENCES = {"en": "The light in the living room is on.", "es": "La luz del salón está encendida."}
 
 
-async def _mouth(scale: Scale) -> list[Figure]:
-    from jota_core.api import SpeakOptions
+@asynccontextmanager
+async def _speaking(scale: Scale) -> AsyncIterator[LocalSpeech]:
     from jota_speech.backend import LocalSpeech
     from jota_speech.models import SpeechShelf
     from jota_speech.settings import SpeechSettings
 
     SpeechShelf().pull("kokoro-es", scale.folder, _silent)
-    mouth, figures = LocalSpeech(SpeechSettings()), []
+    mouth = LocalSpeech(SpeechSettings())
     mouth.open(scale.folder)
-    for language, text in SENTENCES.items():
-        taken, long = [], []
-        for _ in range(scale.of(6, 3)):
-            began, size = time.monotonic(), 0
-            async for sound in mouth.speak(text, SpeakOptions(language)):
-                size += len(sound)
-            taken.append(time.monotonic() - began)
-            long.append(size / 2 / mouth.rate)
-        spent, said = median(taken[1:]), median(long[1:])
-        raw = {"seconds": taken, "seconds of sound": long}
-        figures.append(Figure(f"a sentence of {said:.1f} s said in {language}", 1000 * spent, "ms", raw=raw))
-        figures.append(Figure(f"realtime factor of speech, {language}", spent / said))
-    await mouth.close()
+    try:
+        yield mouth
+    finally:
+        await mouth.close()
+
+
+async def _synthesised(scale: Scale) -> Spoken:
+    from ..synthesised import synthesised
+
+    async with _speaking(scale) as mouth:
+        return await synthesised(mouth)
+
+
+async def _mouth(scale: Scale) -> list[Figure]:
+    from jota_core.api import SpeakOptions
+
+    figures = []
+    async with _speaking(scale) as mouth:
+        for language, text in SENTENCES.items():
+            taken, long = [], []
+            for _ in range(scale.of(6, 3)):
+                began, size = time.monotonic(), 0
+                async for sound in mouth.speak(text, SpeakOptions(language)):
+                    size += len(sound)
+                taken.append(time.monotonic() - began)
+                long.append(size / 2 / mouth.rate)
+            spent, said = median(taken[1:]), median(long[1:])
+            raw = {"seconds": taken, "seconds of sound": long}
+            figures.append(
+                Figure(f"a sentence of {said:.1f} s said in {language}", 1000 * spent, "ms", raw=raw)
+            )
+            figures.append(Figure(f"realtime factor of speech, {language}", spent / said))
     return figures
