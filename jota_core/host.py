@@ -14,8 +14,10 @@ from jota_core.hosting import Offer, Pace, Services, Supervisor
 from jota_core.runtime import (
     Assistant,
     Bus,
+    HostLan,
     HostSpeech,
     HostTranscription,
+    LanParts,
     Parts,
     Routing,
     SessionHub,
@@ -39,8 +41,13 @@ class Host:
         self.bus = Bus()
         self.missing: tuple[SectionReport, ...] = ()
         """Required sections that did not come up."""
-        services = Services(config.data, self.bus.publish, self.bus.subscribe, self.health)
+        self.lan = HostLan()
+        """What is on the LAN."""
+        services = Services(
+            config.data, self.bus.publish, self.bus.subscribe, self.health, self.lan, self.lan.replay
+        )
         self._supervisor = Supervisor(config.sections, services, _pace(config.host))
+        self.lan.parts = self._lan_parts()
         self.sessions = SessionHub(self._parts())
         """Where doors open sessions."""
 
@@ -61,6 +68,12 @@ class Host:
             assistant=Assistant(prompt, assistant.clock, assistant.sampling()),
         )
 
+    def _lan_parts(self) -> LanParts:
+        dispatcher = self._supervisor.dispatcher
+        matchers = [(offer.section, offer.object) for offer in dispatcher.offers.matchers]
+        doors = [offer.object for offer in dispatcher.offers.transports]
+        return LanParts(dispatcher, matchers, doors, self.wake)
+
     async def health(self) -> HealthReport:
         """Every section, with its own word on itself, and the verdict on the whole."""
         sections = self._supervisor.reports(await self._supervisor.dispatcher.health())
@@ -73,6 +86,7 @@ class Host:
 
     async def __aenter__(self) -> Self:
         self.config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.lan.start()
         self.missing = await self._supervisor.settle()
         self.sessions.start()
         self.missing = await self._supervisor.open(self.sessions)
@@ -85,6 +99,7 @@ class Host:
         await asyncio.gather(self._supervisor.drain(limit_s), self.sessions.drain(limit_s))
         await self.sessions.close()
         await self._supervisor.stop()
+        await self.lan.close()
 
 
 def _pace(settings: HostSettings) -> Pace:

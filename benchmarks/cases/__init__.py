@@ -4,6 +4,7 @@ from ..harness import Case
 from .engine import engine
 from .first_token import first_token
 from .idle import idle
+from .lan import lan
 from .nodes import nodes
 from .prompts import prompts
 from .relay import relay
@@ -23,4 +24,5 @@ CASES: dict[str, Case] = {
     "engine": engine,
     "voice": voice,
     "nodes": nodes,
+    "lan": lan,
 }

@@ -9,6 +9,7 @@ from .contracts import (
     Tool,
     Transport,
 )
+from .destination import DISCOVER, Destination, Far, Place, Resolve, places_of
 from .errors import (
     AuthFailed,
     BackendError,
@@ -68,8 +69,21 @@ from .http import HttpRequest, HttpResponse, HttpRoute
 from .listening import WrongKeys, is_loopback, split_listen
 from .patience import Patience
 from .plugin import Plugin, PluginContext, Settings
+from .proof import PATH as PROOF_PATH
+from .proof import Prover, Unproven
 from .records import Record
 from .sentences import Sentences
+from .services import (
+    APP,
+    BROKER,
+    INFERENCE,
+    MEMORY,
+    TRANSCRIPTION,
+    Lan,
+    LanOffer,
+    ServiceMatcher,
+    ServiceRecord,
+)
 from .speech import (
     RATE,
     SECOND,
@@ -101,8 +115,15 @@ from .turns import (
 )
 
 __all__ = [
+    "APP",
+    "BROKER",
+    "DISCOVER",
+    "INFERENCE",
+    "MEMORY",
+    "PROOF_PATH",
     "RATE",
     "SECOND",
+    "TRANSCRIPTION",
     "AudioFormat",
     "AuthFailed",
     "BackendError",
@@ -113,9 +134,11 @@ __all__ = [
     "Conversation",
     "Credentials",
     "Delta",
+    "Destination",
     "EndedBy",
     "ErrorInfo",
     "Event",
+    "Far",
     "GenerateRequest",
     "Health",
     "HealthReport",
@@ -128,6 +151,8 @@ __all__ = [
     "JotaError",
     "JotaHooks",
     "Kind",
+    "Lan",
+    "LanOffer",
     "ListenOptions",
     "LoopBlocked",
     "MemoryStore",
@@ -138,21 +163,26 @@ __all__ = [
     "Outcome",
     "Patience",
     "Piece",
+    "Place",
     "Plugin",
     "PluginContext",
     "Principal",
     "Progress",
+    "Prover",
     "Record",
     "Refused",
     "ReminderDue",
     "ReplyEvent",
     "ReplySink",
+    "Resolve",
     "Role",
     "Sampling",
     "SectionChanged",
     "SectionReport",
     "Segment",
     "Sentences",
+    "ServiceMatcher",
+    "ServiceRecord",
     "Session",
     "SessionClosed",
     "SessionOpened",
@@ -185,6 +215,7 @@ __all__ = [
     "TurnRecord",
     "TurnResult",
     "TurnStats",
+    "Unproven",
     "Usage",
     "Utterance",
     "UtteranceEnded",
@@ -193,5 +224,6 @@ __all__ = [
     "WrongKeys",
     "hookimpl",
     "is_loopback",
+    "places_of",
     "split_listen",
 ]

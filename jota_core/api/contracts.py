@@ -11,6 +11,7 @@ from .events import ReplyEvent
 from .facts import Credentials, Principal
 from .generation import Capabilities, GenerateRequest, ModelInfo, Piece, ToolSpec
 from .records import Record
+from .services import LanOffer
 from .speech import (
     AudioFormat,
     ListenOptions,
@@ -154,6 +155,10 @@ class Transport(ABC):
         An `OSError` (port in use) makes the section wait and try again. Call
         `PluginContext.ready()` once it is open.
         """
+
+    def offers(self) -> Sequence[LanOffer]:
+        """What it offers to the LAN now: nothing while it is closed. Cheap; asked every second."""
+        return ()
 
 
 class InferenceBackend(ABC):

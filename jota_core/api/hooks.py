@@ -15,6 +15,7 @@ from .contracts import InferenceBackend, MemoryStore, Tool, Transport
 from .facts import Credentials, Health, Principal
 from .http import HttpRoute
 from .plugin import PluginContext
+from .services import ServiceMatcher, ServiceRecord
 from .speech import SpeechBackend, TranscriptionBackend
 from .turns import TurnDraft
 
@@ -62,6 +63,22 @@ class JotaHooks:
     @hookspec
     def jota_http_routes(self) -> Sequence[HttpRoute]:  # type: ignore[empty-body]  # a specification
         """HTTP routes that HTTP doors serve for this section. Touch nothing: it runs before any I/O."""
+
+    @hookspec
+    def jota_service_matchers(self) -> Sequence[ServiceMatcher]:  # type: ignore[empty-body]  # a specification
+        """Services on the LAN that this section wants to hear of. Touch nothing: it runs before any I/O."""
+
+    @hookspec
+    async def jota_service_found(self, service: ServiceRecord) -> None:
+        """A matching service has settled on the LAN, or has changed; a section that waits is tried again."""
+
+    @hookspec
+    async def jota_service_lost(self, service: ServiceRecord) -> None:
+        """A matching service has left the LAN."""
+
+    @hookspec
+    async def jota_resolve_host(self, host: str) -> Sequence[str] | None:
+        """Addresses of a name such as `greenhouse.local`; first answer wins, then the system is asked."""
 
     @hookspec
     async def jota_authenticate(self, credentials: Credentials) -> Principal | None:

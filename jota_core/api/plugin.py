@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from .events import Event
 from .facts import HealthReport
 from .http import HttpRoute
+from .services import Lan
 
 E = TypeVar("E", bound=Event)
 
@@ -35,6 +36,8 @@ class PluginContext(ABC):
     data_dir: Path
     """The host's data folder; exists and is private (0700)."""
     log: logging.Logger
+    lan: Lan
+    """Services on the LAN; discovery fills it."""
 
     @abstractmethod
     def on_close(self, clean_up: Callable[[], Awaitable[None]]) -> None:

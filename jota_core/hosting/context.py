@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jota_core.api import Event, HealthReport, HttpRoute, PluginContext
+from jota_core.api import Event, HealthReport, HttpRoute, Lan, PluginContext
 
 from .backoff import Pace
 from .calls import CallFailed, call
@@ -32,6 +32,9 @@ class Services:
     subscribe: Callable[[type[Any], Callable[[Any], None]], Callable[[], None]]
     """Returns the function that ends the subscription."""
     health: Callable[[], Awaitable[HealthReport]]
+    lan: Lan
+    came_up: Callable[[str], Awaitable[None]]
+    """Called when a section begins to be heard."""
 
 
 class SectionContext(PluginContext):
@@ -48,6 +51,7 @@ class SectionContext(PluginContext):
         self.section = standing.section
         self.data_dir = services.data_dir
         self.log = logging.getLogger(f"jota.{standing.section}")
+        self.lan = services.lan
         self._standing = standing
         self._services = services
         self._routes = routes

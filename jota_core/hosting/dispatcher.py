@@ -19,6 +19,7 @@ from jota_core.api import (
     PluginContext,
     Principal,
     Refused,
+    ServiceRecord,
     State,
     TurnDraft,
 )
@@ -33,6 +34,7 @@ from .verdicts import describe
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+RESOLVE_S = 4.0
 
 
 class Dispatcher:
@@ -109,9 +111,28 @@ class Dispatcher:
 
     async def started(self, section: str) -> None:
         """Tell one section that every section has been set up once."""
-        for each in self._hooks["jota_started"]:
+        await self._tell_section("jota_started", section)
+
+    async def service_found(self, section: str, record: ServiceRecord) -> None:
+        """Tell one section that a service is on the LAN."""
+        await self._tell_section("jota_service_found", section, record)
+
+    async def service_lost(self, section: str, record: ServiceRecord) -> None:
+        """Tell one section that a service has left the LAN."""
+        await self._tell_section("jota_service_lost", section, record)
+
+    async def resolve_host(self, host: str) -> Sequence[str]:
+        """Addresses by the first section that knows any."""
+        for each in self._hooks["jota_resolve_host"]:
+            found = await self._try(each, (host,), object, RESOLVE_S)
+            if isinstance(found, list | tuple) and found:
+                return [str(address) for address in found]
+        return ()
+
+    async def _tell_section(self, hook: str, section: str, *given: object) -> None:
+        for each in self._hooks[hook]:
             if each.standing.section == section:
-                await self._try(each, (), object)
+                await self._try(each, given, object)
 
     async def draining(self, deadline_s: float) -> None:
         """Tell all at once to stop taking new work; returns when they have, or after the deadline."""

@@ -13,6 +13,7 @@ from jota_core.api import (
     HttpRoute,
     InferenceBackend,
     MemoryStore,
+    ServiceMatcher,
     SpeechBackend,
     State,
     Tool,
@@ -49,6 +50,7 @@ class Offers:
     memories: tuple[Offer[MemoryStore], ...]
     tools: tuple[Offer[Tool], ...]
     http_routes: tuple[Offer[HttpRoute], ...]
+    matchers: tuple[Offer[ServiceMatcher], ...]
 
     def kinds(self, section: str) -> tuple[str, ...]:
         """What one section offers, as `SectionReport.kinds` names it."""
@@ -105,6 +107,7 @@ def collect(hooks: Hooks) -> Offers:
         _asked(hooks["jota_memories"], MemoryStore),
         _asked(hooks["jota_tools"], Tool),
         _asked(hooks["jota_http_routes"], HttpRoute),
+        _asked(hooks["jota_service_matchers"], ServiceMatcher),
     )
 
 

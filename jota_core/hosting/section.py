@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from jota_core.api import Sessions, State, Transport
@@ -40,6 +40,8 @@ class Stage:
     """Every section has been set up once, or is known to wait or to have failed."""
     open: asyncio.Event
     """Doors may open."""
+    came_up: Callable[[str], Awaitable[None]]
+    """Called with the name of a section that begins to be heard."""
 
 
 class Section:
@@ -124,6 +126,7 @@ class Section:
         if not self._doors:
             self.standing.up()
         self.settled.set()
+        await self._stage.came_up(self.standing.section)
         await self._stage.settled.wait()
         await self._dispatcher.started(self.standing.section)
         self.told.set()

@@ -41,7 +41,7 @@ class Supervisor:
         self._tracker = TaskTracker(owners)
         self.watch = LoopWatch(owners, self._blocked)
         """Runs from `settle` to `stop`."""
-        self._stage = Stage(asyncio.Event(), asyncio.Event())
+        self._stage = Stage(asyncio.Event(), asyncio.Event(), services.came_up)
         self._sections = {name: self._section(standing) for name, standing in self._standings.items()}
 
     async def settle(self) -> tuple[SectionReport, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jota_core.api import Health, PluginContext, ReminderDue, Sessions, Transport
+from jota_core.api import APP, Health, LanOffer, PluginContext, ReminderDue, Sessions, Transport
 
 from .census import Census
 from .chores import Chores
@@ -89,6 +90,13 @@ class HttpDoor(Transport):
         await runner.cleanup()
         await self._census.everyone_left(GOODBYE_S)
         await self._chores.close(GOODBYE_S)
+
+    def offers(self) -> Sequence[LanOffer]:
+        if self._listener is None or not self._listener.is_serving():
+            return ()
+        host, port = self._settings.address
+        txt = {"path": "/api/v1/ws/chat", "proto": "1", "tls": "0"}
+        return [LanOffer(APP, host, port or self.addresses[0][1], txt)]
 
     def remind(self, due: ReminderDue) -> None:
         """Tell whoever is connected and meant."""

@@ -5,9 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
-from jota_core.api import Health, PluginContext, Sessions, Transport
+from jota_core.api import (
+    APP,
+    Destination,
+    Health,
+    LanOffer,
+    PluginContext,
+    Sessions,
+    Transport,
+    is_loopback,
+)
 
 from .broker.embedded import USER, Embedded
 from .broker.link import Line, Link
@@ -22,6 +32,7 @@ class MqttDoor(Transport):
     context: PluginContext
 
     def __init__(self, settings: MqttSettings) -> None:
+        self.destination = Destination(settings.far)
         self._settings = settings
         self.embedded: Embedded | None = None
         self.house: House | None = None
@@ -36,7 +47,7 @@ class MqttDoor(Transport):
         )  # fmt: skip
         self.house = house
         try:
-            await house.run(Link(settings, line, ctx.log))
+            await house.run(Link(settings, line, ctx.log, self.destination, ctx.lan.resolve))
         finally:
             self.house = None
 
@@ -45,6 +56,13 @@ class MqttDoor(Transport):
             return (None, None) if self.embedded.password is None else (USER, self.embedded.password)
         password = self._settings.password
         return self._settings.username, password.get_secret_value() if password else None
+
+    def offers(self) -> Sequence[LanOffer]:
+        """Where nodes find the broker, as a hint beside the app door."""
+        settings = self._settings
+        if self.house is None or settings.far.is_discovered or is_loopback(settings.hostname):
+            return ()
+        return [LanOffer(APP, "", 0, {"mqtt": f"{settings.hostname}:{settings.port}"})]
 
     def health(self) -> Health:
         """How many nodes there are; why none can be served."""

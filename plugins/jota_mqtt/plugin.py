@@ -6,7 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from importlib import import_module
 
-from jota_core.api import Health, HttpRoute, Plugin, PluginContext, SetupFailed, Transport, hookimpl
+from jota_core.api import (
+    Health,
+    HttpRoute,
+    Plugin,
+    PluginContext,
+    ServiceMatcher,
+    ServiceRecord,
+    SetupFailed,
+    Transport,
+    hookimpl,
+)
 
 from .broker.embedded import Embedded
 from .door import MqttDoor
@@ -24,6 +34,21 @@ class JotaMqtt(Plugin[MqttSettings]):
         super().__init__(settings)
         self._door = MqttDoor(settings)
         self._routes = NodeRoutes(lambda: self._door.house, Passwords(settings.password_file))
+
+    @hookimpl
+    def jota_service_matchers(self) -> Sequence[ServiceMatcher]:
+        """Brokers on the LAN, with `broker: discover`."""
+        return self._door.destination.matchers
+
+    @hookimpl
+    async def jota_service_found(self, service: ServiceRecord) -> None:
+        """Use it from now on."""
+        self._door.destination.found(service)
+
+    @hookimpl
+    async def jota_service_lost(self, service: ServiceRecord) -> None:
+        """Use another one when the line to it breaks."""
+        self._door.destination.lost(service)
 
     @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:

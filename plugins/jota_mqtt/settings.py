@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from jota_core.api import Settings, is_loopback
+from jota_core.api import BROKER, DISCOVER, Far, Settings, is_loopback
 
 from .wire.topics import NODE_ID
 
@@ -20,7 +20,9 @@ class MqttSettings(Settings):
     """A door for edge nodes over an MQTT broker."""
 
     broker: str = "mqtt://127.0.0.1:1883"
-    """Where the broker listens: `mqtt://host:port`, or `mqtts://` for TLS."""
+    """Where the broker listens: `mqtt://host:port`, or `mqtts://` for TLS; `discover` looks on the LAN."""
+    pin: str | None = None
+    """With `discover`: only the broker with this name (`cellar` is cellar.local); needed with a password."""
     embedded: bool = False
     """Run the broker in the box at that address; loopback only, MQTT 3.1.1."""
     anonymous: bool = True
@@ -57,6 +59,8 @@ class MqttSettings(Settings):
     @field_validator("broker")
     @classmethod
     def _address(cls, value: str) -> str:
+        if value == DISCOVER:
+            return value
         parts = urlsplit(value)
         if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/") or parts.username:
             raise ValueError("write mqtt://host:port or mqtts://host:port; user and password stand apart")
@@ -72,12 +76,22 @@ class MqttSettings(Settings):
 
     @model_validator(mode="after")
     def _boxed(self) -> MqttSettings:
+        if self.far.is_discovered and self.password and not self.pin:
+            raise ValueError(
+                "`broker: discover` with a password needs `pin`: a broker cannot prove who it is, so the "
+                "password goes only to one that you named"
+            )
         if self.embedded and (self.is_tls or not is_loopback(self.hostname)):
             raise ValueError(
                 "the broker in the box is for this machine only: `broker: mqtt://127.0.0.1:1883`; for others "
                 "run Mosquitto (config/mosquitto)"
             )
         return self
+
+    @cached_property
+    def far(self) -> Far:
+        """What to connect to."""
+        return Far(self.broker, BROKER, ("mqtt", "mqtts"), self.port, self.pin)
 
     @cached_property
     def _parts(self) -> SplitResult:
@@ -96,4 +110,4 @@ class MqttSettings(Settings):
     @property
     def port(self) -> int:
         """Its port."""
-        return self._parts.port or PORTS[self._parts.scheme]
+        return self._parts.port or PORTS.get(self._parts.scheme, PORTS["mqtt"])

@@ -13,6 +13,8 @@ import orjson
 from jota_core.api import Code, MemoryStoreError
 
 from .facts import MARK
+from .settings import JotaDbClientSettings
+from .whereabouts import Whereabouts
 from .wire import Wire
 
 ALL = 1_000_000
@@ -24,8 +26,13 @@ class AnyWire(Wire):
 
     is_older = False
 
+    def __init__(self, settings: JotaDbClientSettings, whereabouts: Whereabouts) -> None:
+        super().__init__(settings)
+        self._whereabouts = whereabouts
+
     async def greet(self) -> None:
-        """Look whether it is there, and which it is. Raises `Away`, or `MemoryStoreError` for our keys."""
+        """Look where it is, and which it is. Raises `Away`, or `MemoryStoreError` for our keys."""
+        self.base = await self._whereabouts.base()
         await super().ask("GET", "/health")
         try:
             await super().ask("GET", "/auth/validate")

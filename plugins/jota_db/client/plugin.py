@@ -12,12 +12,15 @@ from jota_core.api import (
     AuthFailed,
     Code,
     Credentials,
+    Destination,
     Health,
     MemoryStore,
     MemoryStoreError,
     Plugin,
     PluginContext,
     Principal,
+    ServiceMatcher,
+    ServiceRecord,
     TurnDraft,
     hookimpl,
 )
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from .replay import Replay
     from .spool import Spool
     from .store import FarStore
+    from .whereabouts import Whereabouts
 
 
 class JotaDbClient(Plugin[JotaDbClientSettings]):
@@ -45,6 +49,25 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
         self._people: FarPeople | None = None
         self._replay: Replay | None = None
         self._spool: Spool | None = None
+        self._whereabouts: Whereabouts | None = None
+
+    @hookimpl
+    def jota_service_matchers(self) -> Sequence[ServiceMatcher]:
+        """A JotaDB on the LAN, with `url: discover`."""
+        return Destination(self.settings.far).matchers
+
+    @hookimpl
+    async def jota_service_found(self, service: ServiceRecord) -> None:
+        """Ask it now."""
+        if self._whereabouts is not None and self._replay is not None:
+            self._whereabouts.found(service)
+            self._replay.soon()
+
+    @hookimpl
+    async def jota_service_lost(self, service: ServiceRecord) -> None:
+        """It has left; what is under way finds out by itself."""
+        if self._whereabouts is not None:
+            self._whereabouts.destination.lost(service)
 
     @hookimpl
     def jota_memories(self) -> Sequence[MemoryStore]:
@@ -63,11 +86,14 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
         from .replay import Replay
         from .spool import Spool
         from .store import FarStore
+        from .whereabouts import Whereabouts
         from .wire import Away
 
         spool = self._spool = await Spool.opened(ctx.data_dir / f"{ctx.section}.spool.db")
         ctx.on_close(spool.close)
-        wire = self._wire = AnyWire(self.settings)
+        file = ctx.data_dir / f"{ctx.section}.lan-id"
+        where = self._whereabouts = Whereabouts(self.settings, ctx.lan.resolve, file)
+        wire = self._wire = AnyWire(self.settings, where)
         ctx.on_close(wire.close)
         replay = self._replay = Replay(wire, spool, ctx.log)
         try:
@@ -102,8 +128,12 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
         if self._replay.is_direct:
             older = " An older one: it cannot search, and keeps an answer once it is whole."
             is_older = self._wire is not None and self._wire.is_older
-            return Health(True, f"JotaDB at {self.settings.url}.{older if is_older else ''}")
+            return Health(True, f"JotaDB at {self._at}.{older if is_older else ''}")
         return Health(False, f"{self._replay.trouble} {self._spool.count} writes wait for its return.")
+
+    @property
+    def _at(self) -> str:
+        return self._whereabouts.at if self._whereabouts else self.settings.url
 
     async def _shut(self) -> None:
         self._memory.inner = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from jota_core.api import Code, MemoryStoreError
 
@@ -26,6 +27,7 @@ class Replay:
         self._spool = spool
         self._log = log
         self._wake = asyncio.Event()
+        self._soon = asyncio.Event()
 
     def lost(self, why: str) -> None:
         """A request failed: from now on the spool, until the server is back and has everything."""
@@ -46,8 +48,18 @@ class Replay:
                 await self.drain()
             except MemoryStoreError as error:
                 self.trouble = error.sentence
-                await asyncio.sleep(pause_s)
+                await self._pause(pause_s)
                 pause_s = min(pause_s * 2, MOST_S)
+
+    def soon(self) -> None:
+        """The server may be there: do not wait for the next try."""
+        self._soon.set()
+
+    async def _pause(self, seconds: float) -> None:
+        self._soon.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._soon.wait()
 
     async def drain(self) -> None:
         """Bring everything that waits; then it is direct again. Raises `Away` or `MemoryStoreError`."""

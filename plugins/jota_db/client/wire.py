@@ -37,7 +37,8 @@ class Wire:
     """A pool of connections to one server."""
 
     def __init__(self, settings: JotaDbClientSettings) -> None:
-        self._base = settings.url
+        self.base = settings.url
+        """Where it is asked."""
         self._wait_s = settings.wait_s
         self._key = settings.key.get_secret_value()
         self._headers: dict[str, str] = {}
@@ -72,7 +73,7 @@ class Wire:
         asked = {name: str(value) for name, value in query.items() if value is not None}
         try:
             async with self._http.request(
-                method, self._base + path, data=data, headers=shown, params=asked
+                method, self.base + path, data=data, headers=shown, params=asked
             ) as answer:
                 return _read(answer.status, await answer.read())
         except TimeoutError:  # before its base class OSError

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from jota_core.api import PluginContext, Sessions, Transport, split_listen
+from jota_core.api import (
+    MEMORY,
+    PROOF_PATH,
+    LanOffer,
+    PluginContext,
+    Prover,
+    Sessions,
+    Transport,
+    split_listen,
+)
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -51,6 +60,7 @@ class DbDoor(Transport):
             self.context.ready()
             await asyncio.Event().wait()  # until cancelled
         finally:
+            self.port = 0
             await runner.cleanup()
 
     def _application(self) -> web.Application:
@@ -59,5 +69,28 @@ class DbDoor(Transport):
         from .gate import Gate
 
         settings = self._settings
+        key = settings.key.get_secret_value() if settings.key else None
+        prover = Prover(lambda _: key)
         gate = Gate(settings.key, self._authenticator, settings.wrong_keys_per_minute)
-        return application(pages.all_routes(), gate, self._opened, self._changed)
+        app = application(pages.all_routes(), gate, self._opened, self._changed)
+
+        async def prove(request: web.Request) -> web.Response:
+            return _proof(prover, request)
+
+        app.router.add_get(PROOF_PATH, prove)
+        return app
+
+    def offers(self) -> Sequence[LanOffer]:
+        if not self.port:
+            return ()
+        host = split_listen(self._settings.listen or "")[0]
+        return [LanOffer(MEMORY, host, self.port, {"path": "/", "proto": "1", "tls": "0"})]
+
+
+def _proof(prover: Prover, request: web.Request) -> web.Response:
+    """That it knows the bearer; see `jota_core.api.proof`."""
+    from aiohttp import web
+
+    local = request.transport.get_extra_info("sockname") if request.transport else ("", 0)
+    status, body = prover.answer(request.query, local)
+    return web.Response(body=body, status=status, content_type="application/json")

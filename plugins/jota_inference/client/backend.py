@@ -1,9 +1,9 @@
-"""The inference backend: what turns ask of the center, and what it says of itself."""
+"""The inference backend: the one center of a URL, or all that were found on the LAN."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from time import monotonic
@@ -12,142 +12,173 @@ from jota_core.api import (
     BackendError,
     Capabilities,
     Code,
+    Destination,
+    Far,
     GenerateRequest,
     Health,
     InferenceBackend,
     ModelInfo,
     Piece,
     PluginContext,
-    Progress,
+    ServiceRecord,
 )
 
-from .composing import estimate
-from .connection import Connection
-from .errors import lost
-from .link import Link
-from .models import FarModels
-from .pool import busy
-from .prompting import Again, answer
+from .center import Center
+from .link import Where
 from .settings import InferenceSettings
 
 SETUP_S = 3.0
 """`jota_setup` waits so long to know whether the center is there; the link goes on trying behind it."""
-STILL_WAITING_S = 2.0
-"""A turn that waits for a session says so this often, so as not to be taken for stalled."""
-USUAL_CONTEXT = 4096
-"""Of the C++ center, which does not apply the context that its models are listed with."""
-COUNT_S = 5.0
-TRIES = 2
-"""A prompt is sent again when the center did not know its session, or knows no contexts at all."""
+REMEMBERED = 4096
+"""Conversations whose place is remembered; the least used are forgotten."""
+SILENT_S = 2.0
+"""A center whose answer was given up after so much silence is asked last for a while."""
+NOTHING = Capabilities(4096, tools=True, grammar=True)
 
 
 class FarBackend(InferenceBackend):
-    """One section's center. Nothing of it exists before `open`."""
+    """One section's centers. None exists before `open`."""
 
-    def __init__(self, settings: InferenceSettings) -> None:
+    def __init__(self, settings: InferenceSettings, far: Far) -> None:
+        self.destination = Destination(far)
         self._settings = settings
-        self._link: Link | None = None
-        self._models: FarModels | None = None
-        self._log = logging.getLogger(__name__)
-
-    @property
-    def available(self) -> bool:
-        return self._link is not None and self._link.connection is not None
-
-    @property
-    def capabilities(self) -> Capabilities:
-        connection = self._link.connection if self._link else None
-        features = connection.peer.features if connection else frozenset()
-        return Capabilities(
-            self._context(features), tools=True, grammar=True, json_schema="json_schema" in features
-        )
+        self._context: PluginContext | None = None
+        self._centers: dict[tuple[str, str], Center] = {}
+        self._warm: OrderedDict[str, Center] = OrderedDict()
 
     async def open(self, context: PluginContext) -> None:
         """Connect, and keep connected from now on. A center that is not there yet is no error."""
-        self._log = context.log
-        self._link = Link(self._settings, context.log, self._greeted)
-        context.spawn("link", self._link.keep)
+        self._context, self._centers = context, {}
+        context.on_close(self._closed)
+        if self.destination.far.is_discovered:
+            return
+        center = self._add(Where(self.destination, context.lan.resolve))
         try:
-            await asyncio.wait_for(self._link.tried.wait(), SETUP_S)
+            await asyncio.wait_for(center.link.tried.wait(), SETUP_S)
         except TimeoutError:
             pass  # `health` says so
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
-        connection, models = self._connected()
-        if request.model:
-            await models.ensure(request.model)
-        for _ in range(TRIES):
-            try:
-                async with aclosing(self._try(connection, request)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-            except Again:
-                continue
-        raise lost()
+    async def found(self, record: ServiceRecord) -> None:
+        """A center is on the LAN, or has changed."""
+        self.destination.found(record)
+        center = self._centers.get((record.id, record.name))
+        if center is not None:
+            center.link.moved(record)
+        elif self._context is not None:
+            self._add(Where(self.destination, self._context.lan.resolve, record))
 
-    async def _try(self, connection: Connection, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
-        place = connection.pool.enter(request.conversation, background=request.background)
+    async def lost(self, record: ServiceRecord) -> None:
+        """It has left: its running answers may end, new ones go elsewhere if they can."""
+        self.destination.lost(record)
+        if center := self._centers.get((record.id, record.name)):
+            center.link.leave()
+
+    @property
+    def available(self) -> bool:
+        return any(center.available for center in self._centers.values())
+
+    @property
+    def capabilities(self) -> Capabilities:
+        able = self._able()
+        return able[0].capabilities if able else NOTHING
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
+        center = await self._choose(request)
+        self._warm[request.conversation] = center
+        self._warm.move_to_end(request.conversation)
+        if len(self._warm) > REMEMBERED:
+            self._warm.popitem(last=False)
+        center.running += 1
+        heard_at, is_over = monotonic(), False
         try:
-            while (session := await place.wait(STILL_WAITING_S)) is None:
-                if monotonic() - place.since > self._settings.waiting_s:
-                    raise busy("all its sessions are at work")
-                yield Progress(0, 0)
-            window = self.capabilities.context_window
-            async with aclosing(answer(connection, session, request, window)) as pieces:
+            async with aclosing(center.generate(request)) as pieces:
                 async for piece in pieces:
+                    heard_at = monotonic()
                     yield piece
+            is_over = True
         finally:
-            connection.pool.leave(place)
+            center.running -= 1
+            if not is_over and monotonic() - heard_at > SILENT_S:
+                center.fell_silent()
 
     async def models(self) -> Sequence[ModelInfo]:
-        return await self._connected()[1].all()
+        """Those of all centers; of two with one id the first counts."""
+        known: dict[str, ModelInfo] = {}
+        for center in self._present():
+            for model in await center.models():
+                known.setdefault(model.id, model)
+        return list(known.values())
 
     async def load(self, model_id: str) -> None:
-        await self._connected()[1].load(model_id)
+        await (await self._having(model_id)).load_model(model_id)
 
     async def unload(self, model_id: str) -> None:
-        await self._connected()[1].unload(model_id)
+        await (await self._having(model_id)).unload(model_id)
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        connection, _ = self._connected()
-        if not texts:
-            return []
-        size = sum(map(len, texts)) * 4
-        if "count_tokens" not in connection.peer.features or size > connection.peer.frame_bytes:
-            return [estimate(text) for text in texts]
-        told = await connection.ask("count_tokens", limit_s=COUNT_S, texts=list(texts))
-        counts = told.get("counts")
-        if not (isinstance(counts, list) and len(counts) == len(texts)):
-            raise BackendError(Code.INTERNAL, "The Inference Center did not count what it was asked to.")
-        return [int(count) for count in counts]
+        return await self._present()[0].count_tokens(texts)
 
     def health(self) -> Health:
-        """Whether there is a connection, and what goes on over it."""
-        connection = self._link.connection if self._link else None
-        if self._link is None or connection is None:
-            return Health(False, self._link.trouble if self._link else "It has not been tried yet.")
-        loaded = self._models.loaded if self._models else None
-        model = (loaded.id if loaded else connection.pool.model) or "its model"
-        return Health(True, f"{model} at {self._settings.url}, {connection.pool}.")
+        """Who is connected, and what goes on there; why nobody is."""
+        found = [center.health() for center in self._centers.values()]
+        if not found:
+            return Health(False, self.destination.nobody)
+        well = [each for each in found if each.ok]
+        return Health(bool(well), " ".join(each.detail for each in well or found))
 
-    async def _greeted(self, connection: Connection) -> None:
-        """A new connection: learn what the center can do before the first turn asks."""
-        self._models = models = FarModels(connection)
-        try:
-            await models.all()
-        except BackendError as error:
-            self._log.warning("The Inference Center did not list its models: %s", error.sentence)
+    def _add(self, where: Where) -> Center:
+        context = self._context
+        assert context is not None
+        center = Center(self._settings, where, context.log)
+        key = where.key
+        self._centers[key] = center
 
-    def _context(self, features: frozenset[str]) -> int:
-        """Tokens that the center's model holds."""
-        loaded = self._models.loaded if self._models else None
-        told = loaded.context_window if loaded and "count_tokens" in features else None
-        return self._settings.context or told or USUAL_CONTEXT
+        async def keep() -> None:
+            await center.link.keep()
+            if self._centers.get(key) is center:
+                del self._centers[key]
 
-    def _connected(self) -> tuple[Connection, FarModels]:
-        connection = self._link.connection if self._link else None
-        if connection is None or self._models is None:
-            why = self._link.trouble if self._link else ""
-            raise BackendError(Code.BACKEND_UNAVAILABLE, f"The Inference Center is not there. {why}", 2.0)
-        return connection, self._models
+        context.spawn(f"link {key[1]}".strip(), keep)
+        return center
+
+    def _able(self) -> list[Center]:
+        """Who is connected, the best first: who is not leaving, then by load."""
+        able = [center for center in self._centers.values() if center.available]
+        return sorted(able, key=lambda each: (each.link.is_leaving, each.is_suspect, each.load))
+
+    def _present(self) -> list[Center]:
+        """As `_able`. Raises `BackendError` when there is nobody."""
+        if able := self._able():
+            return able
+        raise BackendError(
+            Code.BACKEND_UNAVAILABLE, f"The Inference Center is not there. {self.health().detail}", 2.0
+        )
+
+    async def _choose(self, request: GenerateRequest) -> Center:
+        """Where the conversation is warm, else the least loaded; one that has the model, if any has."""
+        able = self._present()
+        if len(able) > 1 and request.model:
+            having = [each for each in able if await _has(each, request.model)]
+            able = having or able
+        warm = self._warm.get(request.conversation)
+        if warm in able and not (warm.link.is_leaving or warm.is_suspect):
+            return warm
+        return able[0]
+
+    async def _having(self, model_id: str) -> Center:
+        able = self._present()
+        for center in able:
+            if len(able) > 1 and await _has(center, model_id):
+                return center
+        return able[0]
+
+    async def _closed(self) -> None:
+        self._context, self._centers = None, {}
+        self._warm.clear()
+
+
+async def _has(center: Center, model_id: str) -> bool:
+    try:
+        return any(model.id == model_id for model in await center.models())
+    except BackendError:
+        return False

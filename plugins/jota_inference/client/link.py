@@ -7,12 +7,13 @@ import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
 
 import orjson
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from jota_core.api import TaskOwner
+from jota_core.api import Destination, Place, Resolve, ServiceRecord, TaskOwner, Unproven, places_of
 
 from .connection import Connection, Peer
 from .errors import Frame
@@ -30,8 +31,40 @@ FLAPS, FLAPPING_S = 5, 30.0
 """So many losses within this time are more than a restart."""
 
 
+DISCOVERED_SILENT_S = 4.0
+"""What discovery found is one of ours, which always answers a ping."""
+
+
 class Refused(Exception):
     """The center does not accept our credentials."""
+
+
+class Where:
+    """Where one center is: at a URL, or where it announced itself."""
+
+    def __init__(
+        self, destination: Destination, resolve: Resolve, record: ServiceRecord | None = None
+    ) -> None:
+        self.record = record
+        self._destination = destination
+        self._resolve = resolve
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others of its section."""
+        return (self.record.id, self.record.name) if self.record else ("", "")
+
+    @property
+    def url(self) -> str:
+        """For people."""
+        far = self._destination.far
+        return self.record.url(*far.schemes) if self.record else far.url
+
+    async def places(self) -> list[Place]:
+        """Every address to try, the best first."""
+        if self.record is None:
+            return await self._destination.places(self._resolve)
+        return places_of(self._destination.far, self.record)
 
 
 class Link:
@@ -40,6 +73,7 @@ class Link:
     def __init__(
         self,
         settings: InferenceSettings,
+        where: Where,
         log: logging.Logger,
         greeted: Callable[[Connection], Awaitable[None]],
     ) -> None:
@@ -48,16 +82,35 @@ class Link:
         """Why there is no connection, for people."""
         self.tried = asyncio.Event()
         """Set once it is known whether the center can be reached."""
+        self.is_leaving = False
+        """It has said goodbye: the connection stays until it breaks, and is not made again."""
         self._settings = settings
+        self._where = where
+        self._soon = asyncio.Event()
         self._log = log
         self._greeted = greeted
         self._ever = False
         self._pause_s = 0.0
         self._losses: deque[float] = deque([-FLAPPING_S], maxlen=FLAPS)
 
+    @property
+    def url(self) -> str:
+        """Where it is, for people."""
+        return self._where.url
+
+    def leave(self) -> None:
+        """It has said goodbye."""
+        self.is_leaving = True
+        self._soon.set()
+
+    def moved(self, record: ServiceRecord) -> None:
+        """It is there, maybe elsewhere: try now."""
+        self._where.record, self.is_leaving = record, False
+        self._soon.set()
+
     async def keep(self) -> None:
-        """Run until cancelled."""
-        while True:
+        """Run until cancelled, or until a center that has left is gone."""
+        while not self.is_leaving:
             try:
                 await self._attend()
                 pause_s = self._next_pause() if self._is_flapping() else 0.0
@@ -65,15 +118,24 @@ class Link:
                 self._down(str(error))
                 pause_s = self._doubled(REFUSED_S, LONGEST_REFUSED_S)
             except (OSError, TimeoutError, WebSocketException, ValueError) as error:
-                self._down(f"{self._settings.url} cannot be reached: {_reason(error)}.")
+                self._down(f"{self.url} cannot be reached: {_reason(error)}.")
                 pause_s = self._next_pause()
+            except Unproven as error:
+                self._down(str(error))
+                pause_s = self._doubled(REFUSED_S, LONGEST_REFUSED_S)
             self.tried.set()
-            await asyncio.sleep(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - jitter, no secret
+            await self._pause(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - jitter, no secret
+
+    async def _pause(self, seconds: float) -> None:
+        self._soon.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._soon.wait()
 
     async def _attend(self) -> None:
         """One connection from its beginning to its end. Raises when it does not come about."""
         try:
-            socket = await dial(self._settings.url, self._headers(), self._settings.silent_s)
+            socket = await self._dialled()
         except InvalidStatus as error:
             if error.response.status_code in (401, 403):
                 raise Refused(self._refusal(f"status {error.response.status_code}")) from None
@@ -86,11 +148,30 @@ class Link:
             tasks.start("greeted", self._greet(self.connection))
             why = await self.connection.until_lost()
             self._losses.append(monotonic())
-            self._down(f"The connection to {self._settings.url} was lost ({why}).")
+            self._down(f"The connection to {self.url} was lost ({why}).")
         finally:
             self.connection = None
             await tasks.close()
             await socket.close()
+
+    async def _dialled(self) -> PushConnection:
+        """The first address that answers, and proves to know our key where it only announced itself."""
+        failure: Exception = OSError(f"nobody knows the address of {self.url}")
+        key = self._settings.key.get_secret_value() if self._settings.key else ""
+        for place in await self._where.places():
+            try:
+                await place.check(self._settings.client_id, key)
+                return await dial(place, self._headers(), self._silent_s)
+            except InvalidStatus:
+                raise
+            except (OSError, TimeoutError, WebSocketException, Unproven) as error:
+                failure = error
+        raise failure
+
+    @property
+    def _silent_s(self) -> float:
+        usual = self._settings.silent_s
+        return min(usual, DISCOVERED_SILENT_S) if self._where.record else usual
 
     async def _greet(self, connection: Connection) -> None:
         await self._greeted(connection)
@@ -123,7 +204,7 @@ class Link:
 
     def _refusal(self, reason: str) -> str:
         return (
-            f"The Inference Center at {self._settings.url} does not accept the client id "
+            f"The Inference Center at {self.url} does not accept the client id "
             f"{self._settings.client_id!r} with its key ({reason}); check both."
         )
 
@@ -144,7 +225,7 @@ class Link:
         self._ever, self.trouble = True, ""
         if not self._is_flapping():
             self._pause_s = 0.0
-        self._log.info("Connected to the Inference Center at %s.", self._settings.url)
+        self._log.info("Connected to the Inference Center at %s.", self.url)
 
     def _down(self, trouble: str) -> None:
         if trouble != self.trouble:

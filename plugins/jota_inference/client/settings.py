@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from jota_core.api import Settings
+from jota_core.api import DISCOVER, INFERENCE, Far, Settings
 
 
 class InferenceSettings(Settings):
     """Models of another machine, through its Inference Center (ours or the C++ one)."""
 
     url: str = "ws://127.0.0.1:3000"
-    """Address of the center, as in ws://greenhouse.local:3000/api/inference."""
+    """Address of the center, as in ws://greenhouse.local:3000/api/inference; `discover` takes every center on
+    the LAN that proves to know `key`."""
+    pin: str | None = None
+    """With `discover`: only the one with this id or host name (`greenhouse`)."""
     client_id: str = Field("orchestrator", min_length=1, max_length=200)
     """Who we are there."""
     key: SecretStr | None = None
@@ -38,9 +42,22 @@ class InferenceSettings(Settings):
     @field_validator("url")
     @classmethod
     def _websocket(cls, value: str) -> str:
+        if value == DISCOVER:
+            return value
         parts = urlsplit(value)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ValueError("must be ws://HOST:PORT or wss://HOST:PORT, with any path")
+            raise ValueError("must be ws://HOST:PORT or wss://HOST:PORT, with any path; or discover")
         if parts.username or parts.password:
             raise ValueError("must hold no credentials; they go into `client_id` and `key`")
         return value
+
+    @model_validator(mode="after")
+    def _is_proven(self) -> Self:
+        if self.far.is_discovered and self.key is None:
+            raise ValueError("`url: discover` needs `key`: whoever answers has to prove that it knows it")
+        return self
+
+    @property
+    def far(self) -> Far:
+        """What to connect to."""
+        return Far(self.url, INFERENCE, ("ws", "wss"), 443 if self.url.startswith("wss:") else 80, self.pin)

@@ -10,6 +10,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from jota_core.api import Place
+
 OPEN_S = 5.0
 CLOSE_S = 1.0
 PING_S = 10.0
@@ -100,12 +102,13 @@ def _frame_at(data: bytes, at: int, size: int) -> tuple[int, int] | None:
     return start, start + length + (4 if data[at + 1] & MASKED else 0)
 
 
-async def dial(url: str, headers: dict[str, str], silent_s: float) -> PushConnection:
+async def dial(place: Place, headers: dict[str, str], silent_s: float) -> PushConnection:
     """Connect. Raises `OSError`, `TimeoutError` or websockets' `WebSocketException`."""
     socket = await connect(
-        url, additional_headers=headers, create_connection=PushConnection, compression=None, proxy=None,
+        place.url, host=place.host, port=place.port, additional_headers=headers,
+        create_connection=PushConnection, compression=None, proxy=None,
         max_size=LONGEST_FRAME, open_timeout=OPEN_S, close_timeout=CLOSE_S,
-        ping_interval=min(PING_S, silent_s), ping_timeout=silent_s, logger=quiet,
+        ping_interval=min(PING_S, silent_s / 2), ping_timeout=silent_s, logger=quiet,
     )  # fmt: skip
     assert isinstance(socket, PushConnection)
     return socket

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from jota_core.api import (
     Code,
     Credentials,
     Health,
+    LanOffer,
     PluginContext,
     Principal,
     Refused,
@@ -22,6 +24,7 @@ from jota_core.api import (
     Transport,
 )
 
+from .lan import OnLan
 from .session import Totals
 from .settings import CenterSettings
 
@@ -59,6 +62,7 @@ class Center(Transport):
         self._peers: set[Peer] = set()
         self._admitted: WeakKeyDictionary[ServerConnection, Principal] = WeakKeyDictionary()
         self._listener: Server | None = None
+        self._lan = OnLan(settings)
 
     async def serve(self, sessions: Sessions) -> None:
         from websockets.asyncio.server import serve
@@ -70,14 +74,14 @@ class Center(Transport):
         self.metrics = Metrics(self.totals, lambda: sum(len(peer.sessions) for peer in self._peers))
         host, port = self.settings.address
         async with serve(
-            self._attend, host, port, process_request=self._admit, compression=None, max_size=OUR_FRAME,
+            self._attend, host, port, process_request=self._knock, compression=None, max_size=OUR_FRAME,
             write_limit=WRITE_LIMIT, open_timeout=HANDSHAKE_S, ping_interval=PING_S, server_header="Jota",
             logger=quiet,
         ) as self._listener:  # fmt: skip
             self.context.log.info("Inference Center on ws://%s", self.settings.listen)
             self.context.ready()
             try:
-                await asyncio.get_running_loop().create_future()
+                await self._lan.know_models(sessions)
             finally:
                 await asyncio.gather(*(peer.close() for peer in list(self._peers)))
 
@@ -109,8 +113,18 @@ class Center(Transport):
         await asyncio.sleep(WRONG_KEY_S)
         return None
 
+    def offers(self) -> Sequence[LanOffer]:
+        listener = self._listener
+        if listener is None or self.draining or not listener.is_serving():
+            return ()
+        return self._lan.offers(listener, self.totals)
+
+    async def _knock(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Before the upgrade: a proof for who asks for one, a refusal, or None to go on."""
+        return self._lan.prove(socket, request) or await self._admit(socket, request)
+
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Before the upgrade: 401 or 503, or None to go on."""
+        """401 or 503, or None to go on."""
         if len(self._peers) >= self.settings.max_connections:
             return _refusal(socket, HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections")
         client, key = request.headers.get("X-Client-ID"), request.headers.get("X-API-Key")

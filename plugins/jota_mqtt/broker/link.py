@@ -17,7 +17,7 @@ from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from jota_core.api import AuthFailed
+from jota_core.api import AuthFailed, Destination, Place, Resolve
 
 from ..settings import MqttSettings
 
@@ -165,8 +165,13 @@ class Delivery:
 class Link:
     """One line that is opened again whenever it breaks."""
 
-    def __init__(self, settings: MqttSettings, line: Line, log: Logger) -> None:
+    def __init__(
+        self, settings: MqttSettings, line: Line, log: Logger, destination: Destination, resolve: Resolve
+    ) -> None:
         self._settings = settings
+        self._destination = destination
+        self._resolve = resolve
+        self._at = settings.broker
         self._line = line
         self._log = log
         self._client: Acknowledging | None = None
@@ -200,35 +205,41 @@ class Link:
                 if self._client is not None:
                     self._client = None
                     lost()
-            await asyncio.sleep(self._pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            await self._destination.wait(self._pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             self._pause_s = min(self._pause_s * 2, LAST_S)
 
     async def _once(self, opened: Callable[[], None], take: Callable[[Delivery], None]) -> None:
-        await self._knock()
-        client = await self._connected()
+        client = await self._connected(await self._knocked())
         try:
             await client.subscribe([*self._line.subscriptions])
             self._client, self.trouble = client, ""
             self._pause_s, self.failures = FIRST_S, 0
             language = "5" if self.is_modern else "3.1.1"
-            self._log.info("Connected to %s by MQTT %s.", self._settings.broker, language)
+            self._log.info("Connected to %s by MQTT %s.", self._at, language)
             opened()
             await client.hand_to(take)
         finally:
             await _left(client, self._line.will_topic)
 
-    async def _knock(self) -> None:
-        """Whether anybody listens; paho would find out in a thread that cannot be interrupted."""
+    async def _knocked(self) -> Place:
+        """Where somebody listens; paho would find out in a thread that cannot be interrupted."""
         if trouble := self._line.trouble():
             raise ConnectionRefusedError(trouble)
-        async with asyncio.timeout(ANSWER_S):
-            _, writer = await asyncio.open_connection(self._settings.hostname, self._settings.port)
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+        place = await self._destination.place(self._resolve)
+        self._at = place.url
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                _, writer = await asyncio.open_connection(place.host, place.port)
+        except OSError:
+            self._destination.failed(place)
+            raise
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+        return place
 
-    async def _connected(self) -> Acknowledging:
-        client = self._made()
+    async def _connected(self, place: Place) -> Acknowledging:
+        client = self._made(place)
         entering = asyncio.ensure_future(client.__aenter__())
         try:
             await asyncio.shield(entering)
@@ -244,12 +255,12 @@ class Link:
         self._spoke_modern = self.is_modern
         return client
 
-    def _made(self) -> Acknowledging:
+    def _made(self, place: Place) -> Acknowledging:
         settings, version = self._settings, self._version
         user, password = self._line.login()
         kept = {"clean_session": False} if version is ProtocolVersion.V311 else _kept()
         return Acknowledging(
-            settings.hostname, settings.port, protocol=version, identifier=self._line.identifier,
+            self._named(place), place.port, protocol=version, identifier=self._line.identifier,
             username=user, password=password, timeout=ANSWER_S, keepalive=KEEPALIVE_S,
             will=Will(self._line.will_topic, "offline", 1, retain=True), max_inflight_messages=UNACKNOWLEDGED,
             max_queued_outgoing_messages=10_000, socket_options=[NODELAY], logger=QUIET,
@@ -257,15 +268,19 @@ class Link:
             **kept,
         )  # fmt: skip
 
+    def _named(self, place: Place) -> str:
+        """What the client connects to: a certificate needs the name."""
+        return self._settings.hostname if self._settings.is_tls else place.host
+
     def _judge(self, error: Exception) -> None:
         """Raises `AuthFailed` when only the user can help."""
         self.failures += 1
         if (not self.trouble or self.failures == 1) and not self._line.trouble():
-            self._log.warning("The broker at %s is away (%s).", self._settings.broker, error)
-        self.trouble = f"The broker at {self._settings.broker} cannot be reached ({error})."
+            self._log.warning("The broker at %s is away (%s).", self._at, error)
+        self.trouble = f"The broker at {self._at} cannot be reached ({error})."
         if _is_wrong_key(error):
             raise AuthFailed(
-                f"The broker at {self._settings.broker} does not know this user and password; look at "
+                f"The broker at {self._at} does not know this user and password; look at "
                 "`username:` and `password:`."
             )
 

@@ -16,10 +16,12 @@ from jota_core.api import (
     SECOND,
     BackendError,
     Code,
+    Destination,
     EndedBy,
     Health,
     Heard,
     ListenOptions,
+    Resolve,
     Strained,
     TaskOwner,
     Transcript,
@@ -54,14 +56,19 @@ class FarEars(TranscriptionBackend):
     def languages(self) -> Sequence[str]:
         return (self._settings.language,)
 
-    async def keep(self, log: logging.Logger) -> None:
+    @property
+    def destination(self) -> Destination:
+        """Where the other machine may be."""
+        return self._spare.destination
+
+    async def keep(self, log: logging.Logger, resolve: Resolve) -> None:
         """Keep a connection warm, until cancelled."""
-        await self._spare.keep(log)
+        await self._spare.keep(log, resolve)
 
     def health(self) -> Health:
         """Whether the other machine is there."""
         trouble = self._refused or self._spare.trouble
-        return Health(not trouble, trouble or f"The ears at {self._settings.url}.")
+        return Health(not trouble, trouble or f"The ears at {self._spare.at}.")
 
     async def transcribe(self, utterance: Utterance) -> AsyncGenerator[Heard, None]:
         socket, tasks = await self._spare.take(), TaskOwner("utterance")

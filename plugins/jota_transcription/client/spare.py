@@ -8,7 +8,7 @@ import logging
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidURI
 
-from jota_core.api import BackendError, Code
+from jota_core.api import BackendError, Code, Destination, Resolve, Unproven
 
 from .settings import TranscriptionSettings
 
@@ -27,12 +27,17 @@ class Spare:
     def __init__(self, settings: TranscriptionSettings) -> None:
         self.trouble = "It has not been asked yet."
         """Why nobody hears there; empty while somebody does."""
+        self.destination = Destination(settings.far)
+        self.at = settings.url
+        """Where it was found last, for people."""
         self._settings = settings
+        self._resolve: Resolve = _by_the_system
         self._socket: ClientConnection | None = None
         self._taken = asyncio.Event()
 
-    async def keep(self, log: logging.Logger) -> None:
+    async def keep(self, log: logging.Logger, resolve: Resolve) -> None:
         """Until cancelled."""
+        self._resolve = resolve
         pause_s = FIRST_PAUSE_S
         try:
             while True:
@@ -40,11 +45,11 @@ class Spare:
                     self._socket = await self._connected()
                 except BackendError as error:
                     self._lost(error.sentence, log)
-                    await asyncio.sleep(pause_s)
+                    await self.destination.wait(pause_s)
                     pause_s = min(2 * pause_s, MOST_PAUSE_S)
                     continue
                 if self.trouble:
-                    log.info("The ears at %s are there.", self._settings.url)
+                    log.info("The ears at %s are there.", self.at)
                 self.trouble, pause_s = "", FIRST_PAUSE_S
                 await self._until_stale(self._socket)
         finally:
@@ -79,12 +84,22 @@ class Spare:
         return socket if socket is not None and socket.close_code is None else await self._connected()
 
     async def _connected(self) -> ClientConnection:
-        settings = self._settings
+        try:
+            place = await self.destination.place(self._resolve, key=self._settings.secret)
+        except (OSError, Unproven) as error:
+            raise BackendError(Code.STT_UNAVAILABLE, str(error), 2.0) from None
+        self.at = place.url
         try:
             return await connect(
-                settings.url, open_timeout=settings.connect_s, max_size=LARGEST, compression=None,
-                close_timeout=1.0, logger=quiet,
+                place.url, host=place.host, port=place.port, open_timeout=self._settings.connect_s,
+                max_size=LARGEST, compression=None, close_timeout=1.0, logger=quiet,
             )  # fmt: skip
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, EOFError) as error:
-            why = f"The ears at {settings.url} cannot be reached: {error or type(error).__name__}."
+            self.destination.failed(place)
+            why = f"The ears at {place.url} cannot be reached: {error or type(error).__name__}."
             raise BackendError(Code.STT_UNAVAILABLE, why, 2.0) from None
+
+
+async def _by_the_system(_: str) -> tuple[str, ...]:
+    """No address of its own: the system's resolver is asked."""
+    return ()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
+    PROOF_PATH,
+    TRANSCRIPTION,
     AudioFormat,
     Code,
     Credentials,
     Health,
+    LanOffer,
     ListenOptions,
     Patience,
     PluginContext,
@@ -82,6 +86,7 @@ class TranscriptionDoor(Transport):
         pages = Pages(self)
         application = web.Application(client_max_size=self.settings.max_upload_bytes * 2)
         application.router.add_get("/health", pages.health)
+        application.router.add_get(PROOF_PATH, pages.prove)
         application.router.add_get("/ready", pages.ready)
         application.router.add_get("/metrics", pages.metrics)
         application.router.add_post("/v1/audio/transcriptions", Files(self).transcribe)
@@ -116,6 +121,13 @@ class TranscriptionDoor(Transport):
             self._open[address] -= 1
             self._open += Counter()  # forgets those at zero
         return socket
+
+    def offers(self) -> Sequence[LanOffer]:
+        if not self.port:
+            return ()
+        settings, load = self.settings, str(self.connections)
+        txt = {"path": "/", "proto": "1", "tls": "0", "lang": settings.language, "load": load}
+        return [LanOffer(TRANSCRIPTION, settings.address[0], self.port, txt)]
 
     async def identify(self, token: str | None, address: str | None) -> Principal:
         """Whose token it is. Raises `Refused`."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from jota_core.api import Prover
+
 if TYPE_CHECKING:
     from .door import TranscriptionDoor
 
@@ -26,6 +28,15 @@ class Pages:
 
     def __init__(self, door: TranscriptionDoor) -> None:
         self._door = door
+        token = door.settings.token
+        self._prover = Prover(lambda _: token.get_secret_value() if token else None)
+
+    async def prove(self, request: web.Request) -> web.Response:
+        """That it knows the token; see `jota_core.api.proof`."""
+        transport = request.transport
+        local = transport.get_extra_info("sockname") if transport else ("", 0)
+        status, body = self._prover.answer(request.query, local)
+        return web.Response(body=body, status=status, content_type="application/json")
 
     async def health(self, request: web.Request) -> web.Response:
         """The process is there."""

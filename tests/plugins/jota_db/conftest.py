@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from benchmarks.postgres import PostgresServer
 from jota_core.api import Event, HealthReport, HttpRoute, MemoryStore, PluginContext
+from jota_core.runtime import HostLan
 from jota_db import JotaDb
 from jota_db.client.plugin import JotaDbClient
 from jota_db.server.door import DbDoor
@@ -29,6 +30,7 @@ class Context(PluginContext):
     def __init__(self, data_dir: Path) -> None:
         self.section = "memory"
         self.data_dir = data_dir
+        self.lan = HostLan()
         self.log = logging.getLogger("jota_db.test")
         self.closers: list[Callable[[], Awaitable[None]]] = []
         self.tasks: list[asyncio.Task[None]] = []

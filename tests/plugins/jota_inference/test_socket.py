@@ -8,6 +8,7 @@ import hashlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
+from jota_core.api import Place
 from jota_core.testing import until
 from jota_inference.client.socket import dial
 
@@ -67,6 +69,11 @@ async def server(parts: Callable[[bytes], list[bytes]], later: Sequence[bytes] =
         yield f"ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
 
 
+def place(url: str) -> Place:
+    parts = urlsplit(url)
+    return Place(url, parts.hostname or "", parts.port or 0)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 30), max_size=8), st.lists(st.integers(0, 3000), max_size=8))
 async def test_texts_are_the_same_in_any_cut(order: list[int], at: list[int]) -> None:
@@ -78,7 +85,7 @@ async def test_texts_are_the_same_in_any_cut(order: list[int], at: list[int]) ->
 
     got: list[bytes] = []
     async with server(lambda head: cut(head + frame(Opcode.TEXT, "first")), cut(sent)) as url:
-        socket = await dial(url, {}, 10)
+        socket = await dial(place(url), {}, 10)
         assert await socket.recv() == "first"
         socket.on_text = got.append
         await socket.send("go on")
@@ -93,14 +100,14 @@ async def test_a_refusal_is_seen_whole() -> None:
 
     async with server(lambda _: [refusal[:20], refusal[20:] + b"f", b"orbidden"]) as url:
         with pytest.raises(InvalidStatus) as refused:
-            await dial(url, {}, 10)
+            await dial(place(url), {}, 10)
     assert (refused.value.response.status_code, refused.value.response.body) == (401, b"forbidden")
 
 
 @pytest.mark.parametrize("bad", [b"\x81\xff" + b"\x7f" * 8, b"\xf1\x02{}", b"\x81\x82abcd{}", b"\x88\x01x"])
 async def test_broken_frames_end_the_connection(bad: bytes) -> None:
     async with server(lambda head: [head], [bad]) as url:
-        socket = await dial(url, {}, 10)
+        socket = await dial(place(url), {}, 10)
         socket.on_text = lambda text: None
         await socket.send("go on")
         async with asyncio.timeout(5):

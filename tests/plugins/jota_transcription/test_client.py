@@ -33,8 +33,11 @@ from .conftest import Api
 
 @asynccontextmanager
 async def ears(port: int, **settings: Any) -> AsyncIterator[FarEars]:
+    async def resolve(host: str) -> tuple[str, ...]:
+        return ()
+
     backend = FarEars(TranscriptionSettings(url=f"ws://127.0.0.1:{port}", **settings))
-    keeping = asyncio.create_task(backend.keep(logging.getLogger("jota.ears")))
+    keeping = asyncio.create_task(backend.keep(logging.getLogger("jota.ears"), resolve))
     try:
         yield backend
     finally:

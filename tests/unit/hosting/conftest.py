@@ -13,6 +13,7 @@ import pytest
 from jota_core.api import Event, HealthReport, Plugin, SectionReport, Sessions, State
 from jota_core.config import Place, SectionConfig
 from jota_core.hosting import Pace, Services, Supervisor
+from jota_core.runtime import HostLan, LanParts
 
 
 class LeapingLoop(asyncio.SelectorEventLoop):
@@ -64,8 +65,12 @@ class Stand:
     @property
     def supervisor(self) -> Supervisor:
         if self._supervisor is None:
-            services = Services(self.folder, self.facts.append, self._subscribe, self._health)
-            self._supervisor = Supervisor(self._configs, services, self.pace)
+            lan = HostLan()
+            services = Services(
+                self.folder, self.facts.append, self._subscribe, self._health, lan, lan.replay
+            )
+            self._supervisor = supervisor = Supervisor(self._configs, services, self.pace)
+            lan.parts = LanParts(supervisor.dispatcher, [], [], supervisor.wake)
         return self._supervisor
 
     def report(self, section: str) -> SectionReport:

@@ -1,0 +1,1 @@
+"""A LAN of our own, for measurements and tests."""
