@@ -174,9 +174,9 @@ class House:
         host = self.hosts[name] = Host(self.network.add(name), file, folder, options, environ)
         return host
 
-    def center(self, name: str) -> Host:
+    def center(self, name: str, *options: str) -> Host:
         """A machine with a model, running."""
-        host = self.host(name, "inference", *ECHO)
+        host = self.host(name, "inference", *ECHO, *options)
         host.start()
         return host
 

@@ -100,7 +100,11 @@ class Engine:
         for name, info in new.items():
             if (was := self._announced.get(name)) is None:
                 self._announced[name] = info
-                await _done(self.zeroconf.async_register_service(info, cooperating_responders=True))
+                # Not strict: `jota-transcription` is longer than the 15 bytes of RFC 6763, 7.2.
+                registering = self.zeroconf.async_register_service(
+                    info, cooperating_responders=True, strict=False
+                )
+                await _done(registering)
             elif (was.text, was.port, was.addresses) != (info.text, info.port, info.addresses):
                 self._announced[name] = info
                 await _done(self.zeroconf.async_update_service(info))

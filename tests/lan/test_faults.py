@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from benchmarks.lan.cable import BadCable, why_no_tap
-from benchmarks.lan.house import CENTER_KEY, App, Host, House, wait_for
+from benchmarks.lan.house import CENTER_KEY, ROOT, App, Host, House, wait_for
 from benchmarks.lan.network import Namespaces
 
 LONG = " ".join(f"word{number}" for number in range(300))
 """An answer of fifteen seconds."""
+STORM = 2000
+"""Connections at once; each has sent half of a handshake."""
 MAIN = """
 turns: {{between_tokens_s: 3}}
 plugins:
@@ -235,3 +238,75 @@ def test_a_slow_and_lossy_line_loses_nothing(machines: House, tmp_path: Path, pl
             told = app.ask(text, limit_s=60)
             assert told["type"] == "end"
             assert told["answer"].startswith(text)
+
+
+BLOCKING = """
+import time
+from jota_core.api import Health, Plugin, hookimpl
+
+class Blocking(Plugin):
+    @hookimpl
+    async def jota_health(self) -> Health:
+        time.sleep(2)
+        return Health(True)
+"""
+
+
+def test_a_center_that_stands_still_for_two_seconds_is_not_given_up(machines: House, tmp_path: Path) -> None:
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    text = (ROOT / "config/inference.yaml").read_text()
+    (tmp_path / "center.yaml").write_text(f"{text}\n  bad:\n    plugin: ./blocking.py\n")
+    center = machines.host("greenhouse", tmp_path / "center.yaml", "llm.plugin=jota_echo", "llm.delay_s=0.05")
+    center.start()
+    main = main_host(machines, tmp_path)
+    wait_for(lambda: is_home(main), "greenhouse to be found")
+    with main.app() as app:
+        text = " ".join(f"word{number}" for number in range(200))
+        told = app.ask(text, limit_s=60)
+        assert told["type"] == "end"
+        assert told["answer"].startswith(text)
+    assert "held by bad" in center.log
+    assert "was lost" not in main.log
+
+
+def test_an_orchestrator_that_stops_tells_its_apps_and_frees_the_center(
+    machines: House, tmp_path: Path
+) -> None:
+    machines.center("greenhouse")
+    main = main_host(machines, tmp_path)
+    wait_for(lambda: is_home(main), "greenhouse to be found")
+    with main.app() as app:
+        app.say("just a few words " * 10)
+        app.until("token")
+        assert main.process is not None
+        main.process.terminate()
+        told = app.until("end", "error", "aborted", limit_s=20)[-1]
+        assert told["type"] == "end" or told["code"] == "server_restart"
+        assert main.process.wait(20) == 0
+    main.process = None
+    main.start()
+    wait_for(lambda: is_home(main), "greenhouse to be found again")
+    with main.app() as app:
+        assert app.ask("hello")["type"] == "end"
+
+
+def test_a_storm_of_connections_from_another_machine_does_not_touch_a_stream(
+    machines: House, tmp_path: Path
+) -> None:
+    machines.center("greenhouse")
+    main = main_host(machines, tmp_path)
+    wait_for(lambda: is_home(main), "greenhouse to be found")
+    other = machines.network.add("other")
+    with main.app() as app, ExitStack() as stack:
+        text = " ".join(f"word{number}" for number in range(150))
+        app.say(text)
+        app.until("token")
+        with other.inside():
+            for _ in range(STORM):
+                line = socket.create_connection((main.machine.address, 8000), timeout=10)
+                stack.enter_context(line)
+                line.sendall(b"GET /api/v1/ws/chat/x HT")  # half a handshake
+        frames = app.until("end", "error", limit_s=60)
+        assert frames[-1]["type"] == "end"
+        said = "".join(frame["content"] for frame in frames if frame["type"] == "token")
+        assert said.startswith(text.partition(" ")[2])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
 from benchmarks.lan.house import Host, House, wait_for
 from benchmarks.postgres import PostgresServer
 
+MACHINES = pytest.mark.parametrize("house", ["machines"], indirect=True)
 LONG = " ".join(f"word{number}" for number in range(200))
 """An answer of ten seconds."""
 
@@ -68,6 +72,79 @@ def test_it_finds_greenhouse_loses_it_goes_on_with_attic_and_goes_home(house: Ho
         third = app.ask("home again")
         assert (third["type"], third["stats"]["backend"]) == ("end", "llm")
     _everything_is_kept(main)
+
+
+BROKER = """
+plugins:
+  lan: {plugin: jota_zeroconf, also: [{type: _mqtt._tcp, port: 1883}]}
+"""
+
+
+@contextmanager
+def broker(house: House, tmp_path: Path) -> Iterator[None]:
+    """Mosquitto on a machine of its own, announced by a Jota that does nothing else."""
+    command = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if command is None:
+        pytest.skip("Mosquitto is not installed (Debian, Ubuntu: sudo apt install mosquitto)")
+    config, yaml = tmp_path / "mosquitto.conf", tmp_path / "broker.yaml"
+    config.write_text("listener 1883 0.0.0.0\nallow_anonymous true\n")
+    yaml.write_text(BROKER)
+    machine = house.network.add("porch")
+    with machine.inside():
+        process = subprocess.Popen([command, "-c", config], stderr=subprocess.DEVNULL)
+    try:
+        house.host("porch", yaml).start()
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@MACHINES
+def test_ears_and_broker_are_found_too(house: House, memory: Host, tmp_path: Path) -> None:
+    ears = house.host("ears", "transcription")
+    ears.start()
+    with broker(house, tmp_path):
+        main = orchestrator(house, memory)
+        wait_for(lambda: main.is_well("ears", "ears.local"), "the ears to be found")
+        wait_for(lambda: "Connected to mqtt://porch.local:1883" in main.log, "the broker to be found")
+        ears.stop()
+        wait_for(lambda: not main.is_well("ears"), "the ears to be missed")
+        ears.start()
+        wait_for(lambda: main.is_well("ears", "ears.local"), "the ears to be back")
+
+
+@MACHINES
+def test_memory_that_goes_away_is_found_again_with_all_that_was_said(house: House, memory: Host) -> None:
+    main = orchestrator(house, memory)
+    house.center("greenhouse")
+    wait_for(lambda: main.is_well("memory") and main.is_well("llm"), "everything to be found")
+    with main.app() as app:
+        assert app.ask("hello greenhouse")["persisted"]
+        memory.kill()
+        assert not app.ask("hello attic")["persisted"]
+        memory.start()
+        wait_for(lambda: main.is_well("memory", "cellar.local"), "the memory to be back")
+        assert app.ask("home again")["persisted"]
+    found = main.get("/api/v1/conversations?user_id=ana")["conversations"]
+    kept = main.get(f"/api/v1/conversations/{found[0]['id']}/messages?user_id=ana")["messages"]
+    said = [each["content"] for each in kept if each["role"] == "user"]
+    assert said == ["hello greenhouse", "hello attic", "home again"]
+
+
+@MACHINES
+def test_another_memory_is_not_taken_without_consent(house: House, memory: Host) -> None:
+    main = orchestrator(house, memory)
+    wait_for(lambda: main.is_well("memory"), "the memory to be found")
+    memory.stop()
+    other = house.host("garage", "db")
+    other.start()
+    wait_for(
+        lambda: "_jota-db._tcp at garage.local" in main.log or "Found _jota-db._tcp at garage" in main.log,
+        "it to be seen",
+    )
+    wait_for(lambda: "`pin: " in main.sections()["memory"]["detail"], "the reason to be told")
+    assert not main.is_well("memory")
 
 
 def _everything_is_kept(main: Host) -> None:
