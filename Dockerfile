@@ -1,4 +1,5 @@
-# Two stages: libraries are installed in the first, the second carries only what runs.
+# Two stages: libraries are installed in the first, the second carries only what runs. One image for every
+# deployment of config/: JOTA_CONFIG says which, JOTA_MODELS which models it fetches.
 FROM python:3.12-slim AS build
 WORKDIR /jota
 RUN python -m venv /opt/jota
@@ -16,11 +17,14 @@ LABEL org.opencontainers.image.title="Jota" org.opencontainers.image.licenses="A
 RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/jota jota
 COPY --from=build /opt/jota /opt/jota
-COPY config/lan.yaml /etc/jota/jota.yaml
-ENV PATH=/opt/jota/bin:$PATH JOTA_DATA=/var/lib/jota JOTA_MODEL_CACHE=/var/lib/jota/cache PYTHONUNBUFFERED=1
+COPY config /etc/jota
+ENV PATH=/opt/jota/bin:$PATH PYTHONUNBUFFERED=1 \
+    JOTA_DATA=/var/lib/jota JOTA_MODEL_CACHE=/var/lib/jota/cache \
+    JOTA_CONFIG=/etc/jota/lan.yaml JOTA_MODELS="starter whisper-base kokoro-es" \
+    JOTA_LIVE=http://127.0.0.1:8000/health/live
 USER 10001
 VOLUME /var/lib/jota
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
-ENTRYPOINT ["/bin/sh", "-c", "jota models pull starter && { jota models pull whisper-base kokoro-es || true; } && exec jota run -c /etc/jota/jota.yaml"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(os.environ['JOTA_LIVE'], timeout=4)"]
+ENTRYPOINT ["/etc/jota/container.sh"]

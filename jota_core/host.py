@@ -78,7 +78,8 @@ class Host:
         """Every section, with its own word on itself, and the verdict on the whole."""
         sections = self._supervisor.reports(await self._supervisor.dispatcher.health())
         well = all(section.state in WELL for section in sections)
-        return HealthReport(well, sections, self._supervisor.watch.worst_ms)
+        hub = self.sessions
+        return HealthReport(well, sections, self._supervisor.watch.worst_ms, len(hub.running), hub.waiting)
 
     def wake(self, section: str) -> None:
         """Something that a waiting section needs may be there: try now. Raises `KeyError`."""

@@ -24,6 +24,7 @@ from .events import (
     BargedIn,
     ErrorInfo,
     Event,
+    GenerationFinished,
     LoopBlocked,
     ReminderDue,
     ReplyEvent,
@@ -34,6 +35,7 @@ from .events import (
     SpeechEvent,
     SpeechFailed,
     Status,
+    StoreUsed,
     Transcribed,
     TurnBegan,
     TurnEnded,
@@ -103,6 +105,7 @@ from .speech import (
 )
 from .tags import Kind, TagSplitter
 from .tasks import TaskOwner
+from .trail import follow, turn_under_way
 from .turns import (
     Conversation,
     Outcome,
@@ -140,6 +143,7 @@ __all__ = [
     "Event",
     "Far",
     "GenerateRequest",
+    "GenerationFinished",
     "Health",
     "HealthReport",
     "Heard",
@@ -196,6 +200,7 @@ __all__ = [
     "SpeechFailed",
     "State",
     "Status",
+    "StoreUsed",
     "StoredMessage",
     "Strained",
     "TagSplitter",
@@ -222,8 +227,10 @@ __all__ = [
     "UtteranceStrained",
     "Voice",
     "WrongKeys",
+    "follow",
     "hookimpl",
     "is_loopback",
     "places_of",
     "split_listen",
+    "turn_under_way",
 ]

@@ -149,6 +149,28 @@ class TurnFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationFinished:
+    """Fact: a backend has answered another machine, which asked this host as a backend."""
+
+    turn_id: str
+    """As the asking machine calls it; empty when it did not say."""
+    backend: str
+    tokens: int
+    ttft_ms: float | None
+    total_ms: float
+    outcome: str
+    """`complete`, `aborted` or a code."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUsed:
+    """Fact: the memory was asked for something."""
+
+    seconds: float
+    is_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LoopBlocked:
     """Fact: the event loop stood still for `lag_ms`; `section` is the culprit where known."""
 
@@ -167,4 +189,13 @@ class ReminderDue:
     at: datetime
 
 
-Event = SectionChanged | SessionOpened | SessionClosed | TurnFinished | LoopBlocked | ReminderDue
+Event = (
+    SectionChanged
+    | SessionOpened
+    | SessionClosed
+    | TurnFinished
+    | GenerationFinished
+    | StoreUsed
+    | LoopBlocked
+    | ReminderDue
+)

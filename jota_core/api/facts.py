@@ -66,6 +66,8 @@ class SectionReport:
     detail: str = ""
     hint: str = ""
     restarts: int = 0
+    offences: int = 0
+    """Hooks that failed, and blocks of the event loop."""
     retry_in_s: float | None = None
 
 
@@ -77,3 +79,6 @@ class HealthReport:
     sections: tuple[SectionReport, ...]
     loop_lag_ms: float = 0.0
     """Worst of the last minute."""
+    turns_running: int = 0
+    turns_waiting: int = 0
+    """Messages that wait for their turn."""

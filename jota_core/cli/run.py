@@ -24,7 +24,7 @@ log = logging.getLogger("jota")
 def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool) -> int:
     """Run the host and return its exit code."""
     config = load(file, data, options, safe=safe)
-    logs.configure(config.host.log_level, config.host.log_format)
+    logs.configure(config.host.log_level, config.host.log_format, config.secrets)
     with folder.locked(config.data):
         return _run(config)
 

@@ -24,7 +24,7 @@ def read(data: Path) -> HealthReport | None:
     try:
         raw: dict[str, Any] = orjson.loads((data / FILE).read_bytes())
         sections = tuple(_section(section) for section in raw["sections"])
-        return HealthReport(raw["ok"], sections, raw["loop_lag_ms"])
+        return HealthReport(**{**raw, "sections": sections})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,8 +75,20 @@ def load(
         (("plugins", each.name, *path), value) for each in found for path, value in secrets(each.settings)
     ]
     warnings = tuple(_in_plain_text(document, [path for path, _ in known]))
-    values = frozenset(value for _, value in known if value)
+    values = frozenset(_forms(value for _, value in known)) | _passwords(document.hidden.values())
     return Config(file, place, host, assistant, turns, routing, found, warnings, values)
+
+
+def _forms(secrets: Iterable[str]) -> Iterator[str]:
+    """Each secret, and each key of a list such as `id=key,id=key`."""
+    for secret in secrets:
+        yield from filter(None, (secret, *(pair.partition("=")[2] for pair in secret.split(","))))
+
+
+def _passwords(references: Iterable[str]) -> frozenset[str]:
+    """Passwords within URLs that came by reference, as in `postgresql://jota:PASSWORD@server/jota`."""
+    found = [re.match(r"\w+://[^/@:]*:([^/@]+)@", each) for each in references]
+    return frozenset(each[1] for each in found if each)
 
 
 def _in_order(problems: Sequence[Problem]) -> list[Problem]:

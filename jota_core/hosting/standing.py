@@ -42,6 +42,7 @@ class Standing:
         self.state = State.FOUND
         self.detail = ""
         self.restarts = 0
+        self.offences = 0
         self.listening = False
         """Whether its hooks are called: it is set up and its hooks are not switched off."""
         self._pace = pace
@@ -85,6 +86,7 @@ class Standing:
 
     def offend(self, sentence: str) -> None:
         """A hook failed or the loop was blocked; over the budget its hooks are switched off for a while."""
+        self.offences += 1
         if self._offences.spend(_now()):
             self.trouble(_HOOKS, sentence)
             self._later(_HOOKS, self._pace.healthy_s, self._forgive)
@@ -103,7 +105,7 @@ class Standing:
         retry = None if self._retry_at is None else round(max(0.0, self._retry_at - _now()), 1)
         return SectionReport(
             self.section, self.plugin, self.kinds, self.state, self.detail,
-            restarts=self.restarts, retry_in_s=retry,
+            restarts=self.restarts, offences=self.offences, retry_in_s=retry,
         )  # fmt: skip
 
     def _switch_off(self, sentence: str) -> None:

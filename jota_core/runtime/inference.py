@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
 
 from jota_core.api import (
     BackendError,
@@ -11,15 +13,47 @@ from jota_core.api import (
     Code,
     Delta,
     GenerateRequest,
+    GenerationFinished,
     InferenceBackend,
     ModelInfo,
     Piece,
+    Usage,
+    turn_under_way,
 )
 
+from .bus import Bus
 from .cutter import closing
 from .models import Models
 from .parts import Limits
 from .routing import Routing
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one generation comes to."""
+
+    backend: str
+    outcome: str = "aborted"
+    began: float = field(default_factory=monotonic)
+    first: float | None = None
+    tokens: int = 0
+
+    def count(self, piece: Piece) -> None:
+        """One piece more."""
+        if isinstance(piece, Delta):
+            self.first = self.first or monotonic()
+            self.tokens += 1
+        elif isinstance(piece, Usage):
+            self.tokens = piece.completion_tokens
+
+    def fact(self) -> GenerationFinished:
+        """For observers."""
+        ttft_ms = None if self.first is None else 1000 * (self.first - self.began)
+        total_ms = 1000 * (monotonic() - self.began)
+        return GenerationFinished(
+            turn_under_way.get(), self.backend, self.tokens, ttft_ms, total_ms, self.outcome
+        )
+
 
 NOBODY = "No language model is available now. Try again in a moment."
 
@@ -27,10 +61,11 @@ NOBODY = "No language model is available now. Try again in a moment."
 class HostInference(InferenceBackend):
     """Passes on to whoever `routing:` chooses; a generation ends where it began."""
 
-    def __init__(self, routing: Routing, models: Models, limits: Limits) -> None:
+    def __init__(self, routing: Routing, models: Models, limits: Limits, bus: Bus) -> None:
         self._routing = routing
         self._models = models
         self._limits = limits
+        self._bus = bus
 
     @property
     def available(self) -> bool:
@@ -43,13 +78,22 @@ class HostInference(InferenceBackend):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
         name = self._routing.choose(request.conversation, self._available())
-        with self._routing.running(name, request.conversation):
-            async with closing(self._routing.backends[name].generate(request)) as pieces:
-                limit_s = self._limits.first_token_s
-                while (piece := await self._next(pieces, limit_s)) is not None:
-                    if isinstance(piece, Delta):
-                        limit_s = self._limits.between_tokens_s
-                    yield piece
+        tally = Tally(name)
+        try:
+            with self._routing.running(name, request.conversation):
+                async with closing(self._routing.backends[name].generate(request)) as pieces:
+                    limit_s = self._limits.first_token_s
+                    while (piece := await self._next(pieces, limit_s)) is not None:
+                        tally.count(piece)
+                        if isinstance(piece, Delta):
+                            limit_s = self._limits.between_tokens_s
+                        yield piece
+            tally.outcome = "complete"
+        except BackendError as error:
+            tally.outcome = error.code
+            raise
+        finally:
+            self._bus.publish(tally.fact())
 
     async def _next(self, pieces: AsyncIterator[Piece], limit_s: float) -> Piece | None:
         """The next piece, None after the last; one that does not come in time is `stalled`."""

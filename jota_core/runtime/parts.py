@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from jota_core.api import (
@@ -16,6 +17,7 @@ from jota_core.api import (
     MemoryStoreError,
     Principal,
     Sampling,
+    StoreUsed,
     TurnDraft,
 )
 
@@ -106,10 +108,14 @@ class Parts:
 
     async def stored(self, work: Awaitable[T]) -> T:
         """What the memory answers, within its time limit. Raises `MemoryStoreError`."""
-        limit = self.limits.store_timeout_s
+        limit, began, is_ok = self.limits.store_timeout_s, monotonic(), False
         try:
             async with asyncio.timeout(limit):
-                return await work
+                answer = await work
+            is_ok = True
+            return answer
         except TimeoutError:
             sentence = f"The memory did not answer within {limit:g} s. Try again in a moment."
             raise MemoryStoreError(Code.MEMORY_UNAVAILABLE, sentence, retry_after_s=2.0) from None
+        finally:
+            self.bus.publish(StoreUsed(monotonic() - began, is_ok))

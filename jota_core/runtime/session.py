@@ -80,6 +80,11 @@ class LiveSession(Session):
         return self._hub.transcription
 
     @property
+    def waiting(self) -> int:
+        """Messages that wait for their turn."""
+        return len(self._queue) if self._queue else 0
+
+    @property
     def running_turn(self) -> str | None:
         """The turn that is being answered, or said aloud."""
         if self._current is not None:

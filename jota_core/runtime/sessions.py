@@ -55,7 +55,7 @@ class SessionHub(Sessions):
         self.draining = False
         self._live = LiveConversations()
         self._models = Models(parts.routing.backends)
-        self._inference = HostInference(parts.routing, self._models, parts.limits)
+        self._inference = HostInference(parts.routing, self._models, parts.limits, parts.bus)
         self._open: set[LiveSession] = set()
         self._checkpoints = Checkpoints(self.running, parts.limits)
 
@@ -82,6 +82,11 @@ class SessionHub(Sessions):
     def count(self) -> int:
         """Sessions open now."""
         return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for their turn."""
+        return sum(session.waiting for session in self._open)
 
     def start(self) -> None:
         """Begin to checkpoint growing answers."""

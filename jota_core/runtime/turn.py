@@ -31,6 +31,7 @@ from jota_core.api import (
     TurnRecord,
     TurnResult,
     Usage,
+    turn_under_way,
 )
 
 from . import prompt
@@ -82,6 +83,7 @@ class Turn:
 
     async def run(self, live: LiveConversation) -> TurnEnded:
         """Answer, store, tell. Returns the last event, which the sink has been sent."""
+        turn_under_way.set(self.id)
         try:
             await self._generate_answer(live)
         except JotaError as error:
@@ -93,7 +95,17 @@ class Turn:
             )
         ended = await self._finish(live)
         await self._reply.send(ended)
+        self._log_end(ended)
         return ended
+
+    def _log_end(self, ended: TurnEnded) -> None:
+        """One line for each turn; never what was said."""
+        stats, error = ended.stats, f" ({ended.error.code})" if ended.error else ""
+        first = "none" if stats.ttft_ms is None else f"{stats.ttft_ms:.0f} ms"
+        log.info(
+            "Turn %s%s: %d tokens of %s, the first after %s, %.0f ms in all.",
+            ended.outcome, error, stats.tokens, stats.backend or "nobody", first, stats.total_ms,
+        )  # fmt: skip
 
     async def _generate_answer(self, live: LiveConversation) -> None:
         if self._cutter.reason is not None:

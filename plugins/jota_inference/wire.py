@@ -16,7 +16,7 @@ OUR_FRAME = 16 * 1024 * 1024
 """Bytes of the longest frame that we take."""
 CPP_FRAME = 16 * 1024
 """The same of the C++ center, which cuts the connection over a longer one."""
-FEATURES = ("json_schema", "count_tokens", "tools", "model_id", "unload", "background")
+FEATURES = ("json_schema", "count_tokens", "tools", "model_id", "unload", "background", "turn_id")
 
 LIST, LOAD = "COMMAND_LIST_MODELS", "COMMAND_LOAD_MODEL"
 UNLOAD = "COMMAND_UNLOAD_MODEL"

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus at `/metrics` of every HTTP door."""
+"""Metrics for Prometheus at `/metrics` of every HTTP door, and on a listener of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
+    GenerationFinished,
     HttpRequest,
     HttpResponse,
     HttpRoute,
@@ -15,33 +16,55 @@ from jota_core.api import (
     SectionChanged,
     SessionClosed,
     SessionOpened,
-    Settings,
+    SetupFailed,
+    StoreUsed,
+    Transport,
     TurnFinished,
     hookimpl,
 )
 
+from .door import MetricsDoor
+from .settings import MetricsSettings
+
 if TYPE_CHECKING:
     from .meters import Meters
 
+NO_KEY = (
+    "It listens on {listen}, which other machines can reach, but has no key, so anyone could read it. "
+    "Add `key: {{env: JOTA_METRICS_KEY}}` or listen on 127.0.0.1."
+)
 
-class JotaMetrics(Plugin[Settings]):
+
+class JotaMetrics(Plugin[MetricsSettings]):
     """Hears the facts that the host tells, counts them and shows the counts."""
 
-    def __init__(self, settings: Settings) -> None:
+    Settings = MetricsSettings
+
+    def __init__(self, settings: MetricsSettings) -> None:
         super().__init__(settings)
         self._meters: Meters | None = None
+        self._door = MetricsDoor(settings, self._page)
 
     @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:
-        """Begin to count."""
+        """Begin to count. Raises `SetupFailed` for a listener that strangers could read."""
         from .meters import Meters  # prometheus-client is not needed by `jota check`
 
+        if not self.settings.is_safe:
+            raise SetupFailed(NO_KEY.format(listen=self.settings.listen))
+        self._door.context = ctx
         meters = self._meters = Meters()
         ctx.subscribe(TurnFinished, meters.turn_finished)
+        ctx.subscribe(GenerationFinished, meters.generation_finished)
+        ctx.subscribe(StoreUsed, meters.store_used)
         ctx.subscribe(SessionOpened, meters.session_opened)
         ctx.subscribe(SessionClosed, meters.session_closed)
         ctx.subscribe(SectionChanged, meters.section_changed)
         ctx.subscribe(LoopBlocked, meters.loop_blocked)
+
+    @hookimpl
+    def jota_transports(self) -> Sequence[Transport]:
+        return [self._door] if self.settings.listen else []
 
     @hookimpl
     def jota_http_routes(self) -> Sequence[HttpRoute]:
@@ -50,5 +73,10 @@ class JotaMetrics(Plugin[Settings]):
     async def _show(self, request: HttpRequest) -> HttpResponse:
         if self._meters is None:
             return HttpResponse(b"The metrics section is not running.\n", 503, "text/plain; charset=utf-8")
-        body, content_type = self._meters.page()
+        body, content_type = await self._page()
         return HttpResponse(body, 200, content_type)
+
+    async def _page(self) -> tuple[bytes, str]:
+        assert self._meters is not None
+        self._meters.look(await self._door.context.health())
+        return self._meters.page()

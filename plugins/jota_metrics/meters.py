@@ -5,10 +5,21 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from jota_core.api import LoopBlocked, SectionChanged, SessionClosed, SessionOpened, State, TurnFinished
+from jota_core.api import (
+    GenerationFinished,
+    HealthReport,
+    LoopBlocked,
+    SectionChanged,
+    SessionClosed,
+    SessionOpened,
+    State,
+    StoreUsed,
+    TurnFinished,
+)
 
 FIRST_TOKEN_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 TURN_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+STORE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 UP = (State.RUNNING, State.DEGRADED)
 
 
@@ -47,6 +58,37 @@ class Meters:
             "jota_loop_blocked", "Times that the event loop stood still.", ["section"], registry=registry
         )
 
+        self._generations = Counter(
+            "jota_generations", "Answers for other machines.", ["backend", "outcome"], registry=registry
+        )
+        self._store_time = Histogram(
+            "jota_store_seconds", "What the memory took for each request of a turn.",
+            buckets=STORE_S, registry=registry,
+        )  # fmt: skip
+        self._store_errors = Counter(
+            "jota_store_errors", "Requests that the memory did not fulfil.", registry=registry
+        )
+        self._running = Gauge("jota_turns_running", "Turns under way.", registry=registry)
+        self._waiting = Gauge("jota_turns_waiting", "Messages that wait for their turn.", registry=registry)
+        self._lag = Gauge("jota_loop_lag_seconds", "Worst lag of the last minute.", registry=registry)
+        self._restarts = Gauge(
+            "jota_section_restarts", "Restarts since the start.", ["section"], registry=registry
+        )
+        self._offences = Gauge(
+            "jota_section_offences", "Hooks that failed, and blocks of the loop.", ["section"],
+            registry=registry,
+        )  # fmt: skip
+
+    def look(self, report: HealthReport) -> None:
+        """Take what is not told but can be seen."""
+        self._running.set(report.turns_running)
+        self._waiting.set(report.turns_waiting)
+        self._lag.set(report.loop_lag_ms / 1000)
+        for section in report.sections:
+            self._up.labels(section.section).set(section.state in UP)
+            self._restarts.labels(section.section).set(section.restarts)
+            self._offences.labels(section.section).set(section.offences)
+
     def page(self) -> tuple[bytes, str]:
         """All meters as text, and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
@@ -61,6 +103,19 @@ class Meters:
         self._turn_time.observe(stats.total_ms / 1000)
         if stats.ttft_ms is not None:
             self._first_token.observe(stats.ttft_ms / 1000)
+
+    def generation_finished(self, fact: GenerationFinished) -> None:
+        """Count an answer for another machine."""
+        self._generations.labels(fact.backend, fact.outcome).inc()
+        self._tokens.labels(fact.backend).inc(fact.tokens)
+        if fact.ttft_ms is not None:
+            self._first_token.observe(fact.ttft_ms / 1000)
+
+    def store_used(self, fact: StoreUsed) -> None:
+        """Count a request to the memory."""
+        self._store_time.observe(fact.seconds)
+        if not fact.is_ok:
+            self._store_errors.inc()
 
     def session_opened(self, fact: SessionOpened) -> None:
         """One session more."""

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from jota_core.api import Code, MemoryStoreError
+from jota_core.api import Code, MemoryStoreError, turn_under_way
 
 from .settings import JotaDbClientSettings
 
@@ -69,6 +69,8 @@ class Wire:
         shown = {**self._headers, "X-API-Key": self._key if key is None else key}
         if owner:
             shown["X-Client-ID"] = owner
+        if turn_id := turn_under_way.get():
+            shown["X-Request-Id"] = turn_id
         data = None if body is None else orjson.dumps(body)
         asked = {name: str(value) for name, value in query.items() if value is not None}
         try:

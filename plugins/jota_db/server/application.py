@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from jota_core.api import Code, JotaError
+from jota_core.api import Code, JotaError, follow
 
 from ..sql.shelf import VersionConflict
 from .gate import Gate, Guessed
@@ -60,8 +61,15 @@ class _Handle:
 
     async def answer(self, request: web.Request) -> web.Response:
         """The whole way of a request; wrong keys are counted and answered slowly."""
+        follow(request.headers.get("X-Request-Id"))
+        began = monotonic()
         try:
-            return await self._answer(request)
+            response = await self._answer(request)
+            log.debug(
+                "%s %s: %d in %.1f ms.",
+                request.method, self._route.path, response.status, 1000 * (monotonic() - began),
+            )  # fmt: skip
+            return response
         except Guessed:
             await self._gate.slow_down(request)
             raise

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from jota_core.api import BackendError, Code, GenerateRequest, Message, Sampling, ToolSpec
+from jota_core.api import BackendError, Code, GenerateRequest, Message, Sampling, ToolSpec, turn_under_way
 
 from ..wire import frame
 
@@ -105,6 +105,8 @@ def _infer(
         members["model_id"] = request.model
     if request.background and "background" in features:
         members["background"] = True
+    if "turn_id" in features and (turn_id := turn_under_way.get()):
+        members["turn_id"] = turn_id
     return frame(**members)
 
 

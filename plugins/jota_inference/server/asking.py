@@ -75,6 +75,8 @@ class Infer(Incoming):
     tool_choice: Literal["auto", "required", "none"] = "auto"
     model_id: str | None = None
     background: bool = False
+    turn_id: str | None = None
+    """What the client calls the turn, for both logs."""
 
 
 def request_of(infer: Infer, conversation: str, context: list[ContextMessage]) -> GenerateRequest:

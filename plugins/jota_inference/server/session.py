@@ -12,7 +12,17 @@ from typing import Any
 
 import orjson
 
-from jota_core.api import BackendError, Code, Delta, InferenceBackend, Piece, TaskOwner, ToolCall, Usage
+from jota_core.api import (
+    BackendError,
+    Code,
+    Delta,
+    InferenceBackend,
+    Piece,
+    TaskOwner,
+    ToolCall,
+    Usage,
+    follow,
+)
 
 from ..wire import failure
 from .asking import ContextMessage, Infer, request_of
@@ -151,6 +161,7 @@ class CenterSession:
             self._running = None
 
     async def _answer(self, infer: Infer, context: list[ContextMessage]) -> None:
+        follow(infer.turn_id)
         timing, usage = Timing(), None
         generation = self._inference.generate(request_of(infer, f"center:{self.id}", context))
         try:
@@ -189,6 +200,7 @@ class CenterSession:
         stats = timing.stats(usage)
         self._totals.last_tps, self._totals.last_ttft_ms = stats["tps"], stats["ttft_ms"]
         self._totals.tokens += stats["tokens"]
+        log.info("Answered session %s: %d tokens, %d ms in all.", self.id, stats["tokens"], stats["total_ms"])
         model = {"model_id": usage.model} if usage and usage.model else {}
         await self._send(op="end", session_id=self.id, stats=stats, **model)
 
