@@ -11,6 +11,7 @@ import typer
 from jota_core.api import AuthFailed, NotReady, SetupFailed
 
 from ..urls import StoreUrl
+from .backup import backup, restore
 from .clients import USUAL, Store, whole
 from .saying import Data, stop, url_of
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..sql.statement import Sql
 
 db = typer.Typer(help="Look after the store.", no_args_is_help=True)
+db.command("backup")(backup)
+db.command("restore")(restore)
 
 
 @db.command("copy")
