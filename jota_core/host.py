@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -79,7 +80,8 @@ class Host:
         sections = self._supervisor.reports(await self._supervisor.dispatcher.health())
         well = all(section.state in WELL for section in sections)
         hub = self.sessions
-        return HealthReport(well, sections, self._supervisor.watch.worst_ms, len(hub.running), hub.waiting)
+        lag_ms, running = self._supervisor.watch.worst_ms, len(hub.running)
+        return HealthReport(well, sections, lag_ms, running, hub.waiting, self.config.worker)
 
     def wake(self, section: str) -> None:
         """Something that a waiting section needs may be there: try now. Raises `KeyError`."""
@@ -126,19 +128,26 @@ def _pools(routing: Sequence[str | Sequence[str]]) -> list[Sequence[str]]:
     return [[each] if isinstance(each, str) else each for each in routing]
 
 
+Meanwhile = Callable[["Host"], AbstractAsyncContextManager[object]]
+
+
 async def serve(
-    config: Config, on_ready: Callable[[HealthReport], None], on_change: Callable[[HealthReport], None]
+    config: Config,
+    on_ready: Callable[[HealthReport], None],
+    on_change: Callable[[HealthReport], None],
+    meanwhile: Meanwhile = nullcontext,
 ) -> int:
     """Run a host until a signal.
 
-    `on_ready` hears of its health once everything has been tried, `on_change` every few seconds after.
+    `on_ready` hears of its health once everything has been tried, `on_change` every few seconds after;
+    `meanwhile` is open while the host runs.
     Returns the exit code: 0, or 3 when a required section did not come up. The first SIGTERM or SIGINT
     drains; a second one raises `KeyboardInterrupt`.
     """
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, _stop, stop)
-    async with Host(config) as host:
+    async with Host(config) as host, meanwhile(host):
         on_ready(await host.health())
         if host.missing:
             return MISSING

@@ -116,6 +116,7 @@ from .turns import (
     TurnResult,
     TurnStats,
 )
+from .workers import Sharing, UseFirst, Worker
 
 __all__ = [
     "APP",
@@ -193,6 +194,7 @@ __all__ = [
     "Sessions",
     "Settings",
     "SetupFailed",
+    "Sharing",
     "Sound",
     "SpeakOptions",
     "SpeechBackend",
@@ -222,10 +224,12 @@ __all__ = [
     "TurnStats",
     "Unproven",
     "Usage",
+    "UseFirst",
     "Utterance",
     "UtteranceEnded",
     "UtteranceStrained",
     "Voice",
+    "Worker",
     "WrongKeys",
     "follow",
     "hookimpl",

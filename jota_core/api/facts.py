@@ -82,3 +82,5 @@ class HealthReport:
     turns_running: int = 0
     turns_waiting: int = 0
     """Messages that wait for their turn."""
+    worker: int | None = None
+    """Which of several worker processes says this."""

@@ -14,6 +14,7 @@ from .events import Event
 from .facts import HealthReport
 from .http import HttpRoute
 from .services import Lan
+from .workers import UseFirst, Worker
 
 E = TypeVar("E", bound=Event)
 
@@ -80,6 +81,17 @@ class Plugin(Generic[S]):
     """
 
     Settings: ClassVar[type[Settings]] = Settings
+    in_each_worker: ClassVar[bool] = False
+    """Whether every worker process has one: a tool, a hook for prompts, a client of another machine."""
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
+
+    @classmethod
+    def in_worker(cls, settings: S, worker: Worker) -> S | UseFirst | None:
+        """Its settings in one of several worker processes (`jota run --workers`); None leaves it out there.
+
+        As it stands, it is in the first one only, unless `in_each_worker`; models and ears of the first
+        are used by the others over their wire.
+        """
+        return settings if worker.is_first or cls.in_each_worker else None

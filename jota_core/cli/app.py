@@ -51,11 +51,19 @@ def _root(
 
 
 @app.command()
-def run(config: File = YAML, data: Data = None, set_: Set = [], safe: Safe = False) -> None:  # noqa: B006 - typer's way
+def run(
+    config: File = YAML,
+    data: Data = None,
+    set_: Set = [],  # noqa: B006 - typer's way
+    safe: Safe = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that share the app door.")
+    ] = None,
+) -> None:
     """Start the host; Ctrl-C drains and stops it, a second one stops it at once."""
     from .run import run as start
 
-    raise typer.Exit(start(config, data, set_, safe=safe))
+    raise typer.Exit(start(config, data, set_, safe=safe, workers=workers))
 
 
 @app.command()

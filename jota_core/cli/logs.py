@@ -26,8 +26,10 @@ SHORTEST_SECRET = 6
 class Redacted(logging.Formatter, ABC):
     """Puts `[secret]` for every secret of the configuration, whoever has written it."""
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Collection[str] = (), worker: int | None = None) -> None:
         super().__init__()
+        self.worker = worker
+        """Which of several processes writes; None for the only one."""
         known = [each for each in secrets if len(each) >= SHORTEST_SECRET]
         spelt = [form for each in known for form in (each, quote(each, safe=""))]
         longest_first = sorted(spelt, key=len, reverse=True)
@@ -50,13 +52,14 @@ class ConsoleFormatter(Redacted):
         message = record.getMessage().translate(CONTROL).replace("\n", "\\n")
         clock = f"{datetime.fromtimestamp(record.created):%H:%M:%S}"
         turn = f" [{found}]" if (found := turn_under_way.get()) else ""
-        line = f"{clock} {record.levelname.lower():7} {record.name}: {message}{turn}"
+        worker = f"#{self.worker} " if self.worker else ""
+        line = f"{clock} {record.levelname.lower():7} {worker}{record.name}: {message}{turn}"
         trace = f"\n{self.formatException(record.exc_info).translate(CONTROL)}" if record.exc_info else ""
         return line + trace
 
 
 class JsonFormatter(Redacted):
-    """One JSON object a line: `time`, `level`, `logger`, `message`, `turn`, `exception`."""
+    """One JSON object a line: `time`, `level`, `logger`, `message`, `turn`, `worker`, `exception`."""
 
     def written(self, record: logging.LogRecord) -> str:
         entry = {
@@ -67,15 +70,24 @@ class JsonFormatter(Redacted):
         }
         if turn := turn_under_way.get():
             entry["turn"] = turn
+        if self.worker:
+            entry["worker"] = str(self.worker)
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(entry).decode()
 
 
-def configure(level: str, style: Literal["console", "json"], secrets: Collection[str] = ()) -> None:
+def configure(
+    level: str,
+    style: Literal["console", "json"],
+    secrets: Collection[str] = (),
+    *,
+    worker: int | None = None,
+) -> None:
     """Send all logging of the process to standard error, without these secrets."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(secrets) if style == "json" else ConsoleFormatter(secrets))
+    formatter = JsonFormatter if style == "json" else ConsoleFormatter
+    handler.setFormatter(formatter(secrets, worker))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("aiosqlite", "alembic", "aiohttp.access", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

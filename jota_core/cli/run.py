@@ -1,36 +1,90 @@
-"""`jota run`: one host in this process until it is told to stop."""
+"""`jota run`: one host in this process, or several that share its work, until it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from jota_core.api import HealthReport, State
+from jota_core.api import HealthReport, ReminderDue, State, Worker
 from jota_core.config import Config
-from jota_core.host import serve
+from jota_core.host import Host, Meanwhile, serve
 
 from . import folder, logs, snapshot
 from .exits import INTERRUPTED, MISSING
 from .loading import load
 
+if TYPE_CHECKING:
+    from jota_core.workers.line import Line
+
+WORKER = "JOTA_WORKER"
+"""The environment name by which the manager tells a worker what it is."""
 log = logging.getLogger("jota")
 
 
-def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool) -> int:
+def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool, workers: int | None) -> int:
     """Run the host and return its exit code."""
     config = load(file, data, options, safe=safe)
+    if told := os.environ.pop(WORKER, ""):
+        return _work(config, told, safe=safe)
     logs.configure(config.host.log_level, config.host.log_format, config.secrets)
+    count = workers or config.host.workers
     with folder.locked(config.data):
+        if count == 1:
+            return _run(config)
+        return _manage(count, _again(file, data, options, safe=safe), config.host.drain_s)
+
+
+def _again(file: Path, data: Path | None, options: Sequence[str], *, safe: bool) -> list[str]:
+    """The arguments once more, for the workers."""
+    given = ["--data", str(data)] if data else []
+    return ["-c", str(file), *given, *(f"--set={each}" for each in options), *(["--safe"] if safe else [])]
+
+
+def _manage(count: int, arguments: Sequence[str], drain_s: float) -> int:
+    from jota_core.workers.manager import Manager
+
+    return asyncio.run(Manager(count, arguments, drain_s).run())
+
+
+def _work(config: Config, told: str, *, safe: bool) -> int:
+    """Be one of several workers; the manager holds the data folder."""
+    import orjson
+
+    from jota_core.hosting import Finder
+    from jota_core.workers.dividing import divided
+
+    worker = Worker(**orjson.loads(told))
+    config = divided(config, worker, Finder(safe=safe).plugin_class)
+    secrets = config.secrets | {worker.key}
+    logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
+    with nullcontext() if worker.is_first else folder.locked(config.data):
         return _run(config)
 
 
 def _run(config: Config) -> int:
     import uvloop
+
+    line: Line | None = None
+
+    @asynccontextmanager
+    async def with_line(host: Host) -> AsyncIterator[None]:
+        """A worker's line to its manager."""
+        nonlocal line
+        from jota_core.workers.line import Line
+
+        line = Line(host.bus.publish)
+        unsubscribe = host.bus.subscribe(ReminderDue, line.remind)
+        async with line.open():
+            yield
+        unsubscribe()
 
     def tell(report: HealthReport) -> None:
         snapshot.write(config.data, report)
@@ -40,10 +94,13 @@ def _run(config: Config) -> int:
         # What was made at start-up stays: no need to look at it again at every collection.
         gc.freeze()
         _greet(report)
+        if line is not None:
+            line.ready()
 
+    meanwhile: Meanwhile = with_line if config.worker else nullcontext
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(serve(config, on_ready, tell))
+            code = runner.run(serve(config, on_ready, tell, meanwhile))
     except KeyboardInterrupt:
         return INTERRUPTED
     if code == MISSING:

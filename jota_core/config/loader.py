@@ -39,6 +39,8 @@ class Config:
     warnings: tuple[Problem, ...] = ()
     """Works, but should be mended."""
 
+    worker: int | None = None
+    """Which of several worker processes this is for."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """Every secret value, for the log to leave out."""
 
@@ -76,7 +78,7 @@ def load(
     ]
     warnings = tuple(_in_plain_text(document, [path for path, _ in known]))
     values = frozenset(_forms(value for _, value in known)) | _passwords(document.hidden.values())
-    return Config(file, place, host, assistant, turns, routing, found, warnings, values)
+    return Config(file, place, host, assistant, turns, routing, found, warnings, secrets=values)
 
 
 def _forms(secrets: Iterable[str]) -> Iterator[str]:

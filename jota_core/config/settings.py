@@ -19,6 +19,8 @@ class HostSettings(Settings):
 
     data: str = "./data"
     """Folder for memory, models and logs; relative to this file. `--data` and `JOTA_DATA` win over it."""
+    workers: PositiveInt = 1
+    """Processes that share the app door; `--workers` wins over it."""
     drain_s: PositiveFloat = 10.0
     """Seconds that running turns get to end when the host stops."""
     stop_s: PositiveFloat = 5.0

@@ -22,6 +22,8 @@ from jota_core.api import (
     Tool,
     Transport,
     TurnDraft,
+    UseFirst,
+    Worker,
     hookimpl,
     is_loopback,
     split_listen,
@@ -62,6 +64,8 @@ class JotaDbSettings(Settings):
     """Offer the store to other machines here (`0.0.0.0:8080`), in the REST of JotaDB; null offers nothing."""
     key: SecretStr | None = None
     """What every request to `listen` shows as its bearer; needed beyond this machine."""
+    service_key: SecretStr | None = None
+    """One key of a service that is made without `jota clients`; `key` is needed with it."""
     wrong_keys_per_minute: int = Field(default=10, gt=0)
     """From one address; more are refused with 429 until the minute is over."""
     facts: bool = True
@@ -92,10 +96,27 @@ class JotaDb(Plugin[JotaDbSettings]):
 
     Settings = JotaDbSettings
 
+    @classmethod
+    def in_worker(cls, settings: JotaDbSettings, worker: Worker) -> JotaDbSettings | UseFirst:
+        """PostgreSQL serves every process; a file is the first one's, which serves the others."""
+        if not StoreUrl(settings.store).is_file:
+            return settings if worker.is_first else settings.model_copy(update={"listen": None})
+        key = settings.key or SecretStr(worker.key)
+        if not worker.is_first and settings.listen:
+            port = split_listen(settings.listen)[1]
+            return UseFirst("memory", {"url": f"http://127.0.0.1:{port}", "bearer": key})
+        if not worker.is_first:
+            return UseFirst("memory")
+        listen = settings.listen or worker.address("memory")
+        return settings.model_copy(
+            update={"listen": listen, "key": key, "service_key": SecretStr(worker.key)}
+        )
+
     def __init__(self, settings: JotaDbSettings) -> None:
         super().__init__(settings)
         self._memory = LateStore()
-        self._authenticator = Authenticator()
+        key = settings.service_key
+        self._authenticator = Authenticator(key.get_secret_value() if key else None)
         self._door = DbDoor(settings, self._authenticator, self._memory.opened, self._changed)
 
     @hookimpl

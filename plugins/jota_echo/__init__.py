@@ -71,6 +71,7 @@ class JotaEcho(Plugin[EchoSettings]):
     """Tells the host what this section offers. An entry point in `pyproject.toml` names this class."""
 
     Settings = EchoSettings
+    in_each_worker = True
 
     @hookimpl
     def jota_backends(self) -> Sequence[InferenceBackend]:

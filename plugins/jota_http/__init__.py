@@ -15,6 +15,7 @@ from jota_core.api import (
     ReminderDue,
     SetupFailed,
     Transport,
+    Worker,
     hookimpl,
 )
 
@@ -35,6 +36,11 @@ class JotaHttp(Plugin[HttpSettings]):
     """One listener for apps, and the static keys of `jota.yaml`."""
 
     Settings = HttpSettings
+
+    @classmethod
+    def in_worker(cls, settings: HttpSettings, worker: Worker) -> HttpSettings:
+        """Every process listens on the one port; the kernel spreads the connections."""
+        return settings.model_copy(update={"reuse_port": worker.count > 1})
 
     def __init__(self, settings: HttpSettings) -> None:
         super().__init__(settings)

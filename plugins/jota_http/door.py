@@ -63,7 +63,7 @@ class HttpDoor(Transport):
         host, port = settings.address
         listener = self._listener = await asyncio.get_running_loop().create_server(
             lambda: connection_of(server, self._census, settings.handshake_s),
-            host or None, port, backlog=BACKLOG,
+            host or None, port, backlog=BACKLOG, reuse_port=settings.reuse_port or None,
         )  # fmt: skip
         for each in listener.sockets:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)

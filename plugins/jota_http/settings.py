@@ -61,6 +61,8 @@ class HttpSettings(Settings):
     """Longest request body."""
     handshake_s: Annotated[float, Field(gt=0)] = 10.0
     """Time for a request to arrive; also how long an idle HTTP connection is kept."""
+    reuse_port: bool = False
+    """Share the port with other processes that do the same; `jota run --workers` sets it."""
     heartbeat_s: Annotated[float, Field(ge=1)] = 30.0
     """A WebSocket that is silent for this long is pinged, and cut when it stays silent as long again."""
     slow_s: Annotated[float, Field(gt=0)] = 10.0

@@ -20,7 +20,9 @@ from jota_core.api import (
     StoreUsed,
     Transport,
     TurnFinished,
+    Worker,
     hookimpl,
+    split_listen,
 )
 
 from .door import MetricsDoor
@@ -39,6 +41,14 @@ class JotaMetrics(Plugin[MetricsSettings]):
     """Hears the facts that the host tells, counts them and shows the counts."""
 
     Settings = MetricsSettings
+
+    @classmethod
+    def in_worker(cls, settings: MetricsSettings, worker: Worker) -> MetricsSettings:
+        """Every process has figures of its own, on the port of the first and the ones behind it."""
+        if settings.listen is None:
+            return settings
+        host, port = split_listen(settings.listen)
+        return settings.model_copy(update={"listen": _joined(host, port + worker.number - 1)})
 
     def __init__(self, settings: MetricsSettings) -> None:
         super().__init__(settings)
@@ -80,3 +90,7 @@ class JotaMetrics(Plugin[MetricsSettings]):
         assert self._meters is not None
         self._meters.look(await self._door.context.health())
         return self._meters.page()
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

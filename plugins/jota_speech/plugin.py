@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jota_core.api import Health, Plugin, PluginContext, SpeechBackend, hookimpl
+from jota_core.api import (
+    Health,
+    Plugin,
+    PluginContext,
+    SpeechBackend,
+    hookimpl,
+)
 
 from .settings import SpeechSettings
 
@@ -17,6 +23,7 @@ class JotaSpeech(Plugin[SpeechSettings]):
     """Says answers aloud on this machine."""
 
     Settings = SpeechSettings
+    in_each_worker = True
 
     def __init__(self, settings: SpeechSettings) -> None:
         super().__init__(settings)

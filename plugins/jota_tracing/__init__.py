@@ -35,6 +35,7 @@ class JotaTracing(Plugin[TracingSettings]):
     """Makes spans of the facts that the host tells, after the event: nothing waits for them."""
 
     Settings = TracingSettings
+    in_each_worker = True
 
     def __init__(self, settings: TracingSettings) -> None:
         super().__init__(settings)

@@ -6,7 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from importlib import import_module
 
-from jota_core.api import Health, Plugin, PluginContext, hookimpl
+from jota_core.api import (
+    Health,
+    Plugin,
+    PluginContext,
+    Worker,
+    hookimpl,
+)
 
 from .keeper import Keeper
 from .settings import ZeroconfSettings
@@ -18,6 +24,11 @@ class JotaZeroconf(Plugin[ZeroconfSettings]):
     """Tells the host what is on the LAN, and the LAN what is on this host."""
 
     Settings = ZeroconfSettings
+
+    @classmethod
+    def in_worker(cls, settings: ZeroconfSettings, worker: Worker) -> ZeroconfSettings:
+        """Every process looks around, one announces."""
+        return settings if worker.is_first else settings.model_copy(update={"announce": False})
 
     def __init__(self, settings: ZeroconfSettings) -> None:
         super().__init__(settings)

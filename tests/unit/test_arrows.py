@@ -17,6 +17,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "jota_core/hosting": (*STANDARD, "jota_core.config"),
     "jota_core/runtime": STANDARD,
     "jota_core/scaffold": (),
+    "jota_core/workers": (*STANDARD, "jota_core.config", "jota_core.hosting"),
     "jota_core/testing": (*STANDARD, "jota_core.config", "jota_core.hosting", "jota_core.host"),
     "jota_core/cli": (
         *STANDARD,
@@ -24,6 +25,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "jota_core.hosting",
         "jota_core.host",
         "jota_core.scaffold",
+        "jota_core.workers",
     ),
     **{
         f"plugins/{folder.name}": (*STANDARD, "jota_core.fetching")

@@ -41,6 +41,7 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
     """Uses the JotaDB of another machine as memory, and asks it who is who."""
 
     Settings = JotaDbClientSettings
+    in_each_worker = True
 
     def __init__(self, settings: JotaDbClientSettings) -> None:
         super().__init__(settings)

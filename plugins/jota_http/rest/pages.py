@@ -53,6 +53,7 @@ class PageRoutes:
         else:
             body |= {
                 "loop_lag_ms": report.loop_lag_ms,
+                **({"worker": report.worker} if report.worker else {}),
                 "sections": [asdict(each) for each in report.sections],
             }
         return json_response(body, status=200 if report.ok else 503)

@@ -22,6 +22,7 @@ class JotaInference(Plugin[InferenceSettings]):
     """Answers with the models of another machine."""
 
     Settings = InferenceSettings
+    in_each_worker = True
 
     def __init__(self, settings: InferenceSettings) -> None:
         super().__init__(settings)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jota_core.api import Health, InferenceBackend, Plugin, PluginContext, hookimpl
+from jota_core.api import (
+    Health,
+    InferenceBackend,
+    Plugin,
+    PluginContext,
+    hookimpl,
+)
 
 from .backend import RemoteBackend
 from .settings import RemoteSettings
@@ -14,6 +20,7 @@ class JotaOpenAi(Plugin[RemoteSettings]):
     """Answers with the models of a server that speaks OpenAI's chat API."""
 
     Settings = RemoteSettings
+    in_each_worker = True
 
     def __init__(self, settings: RemoteSettings) -> None:
         super().__init__(settings)

@@ -22,6 +22,7 @@ class JotaTranscription(Plugin[TranscriptionSettings]):
     """Hears with another machine's ears."""
 
     Settings = TranscriptionSettings
+    in_each_worker = True
 
     @hookimpl
     def jota_backends(self) -> Sequence[TranscriptionBackend]:

@@ -1,0 +1,101 @@
+"""Which sections a worker runs, and with which settings: the plugins say, this carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from jota_core.api import (
+    InferenceBackend,
+    Plugin,
+    Settings,
+    Sharing,
+    TranscriptionBackend,
+    UseFirst,
+    Worker,
+)
+from jota_core.config import Config, SectionConfig
+
+GROUP = "jota.workers"
+KINDS = ("memory", "inference", "transcription")
+FOLDER = "workers"
+
+Find = Callable[[str, Path], type[Plugin[Any]]]
+
+
+def divided(config: Config, worker: Worker, find: Find) -> Config:
+    """The configuration of one worker."""
+    shared = _shared(config, replace(worker, number=2))
+    sections = [each for section in config.sections for each in _section(section, worker, find)]
+    if worker.is_first:
+        sections += _servers(config, shared, worker, find)
+    data = folder(config.data, worker.number)
+    return replace(config, data=data, sections=tuple(sections), worker=worker.number)
+
+
+def folder(data: Path, number: int) -> Path:
+    """The data folder of a worker: the host's own for the first."""
+    return data if number == 1 else data / FOLDER / str(number)
+
+
+def _section(section: SectionConfig, worker: Worker, find: Find) -> Iterator[SectionConfig]:
+    if section.plugin_class is None or section.settings is None:
+        if worker.is_first:
+            yield section
+        return
+    answer = _answer(section, worker)
+    if isinstance(answer, UseFirst):
+        plugin, settings = _sharing(answer.kind).client(worker)
+        yield _made(section, plugin, {**settings, **answer.settings}, find)
+    elif answer is not None:
+        yield replace(section, settings=answer)
+
+
+def _answer(section: SectionConfig, worker: Worker) -> Settings | UseFirst | None:
+    """What the plugin says; a backend that only the first has is used from there."""
+    assert section.plugin_class is not None
+    answer: Settings | UseFirst | None = section.plugin_class.in_worker(section.settings, worker)
+    if answer is None and (kind := _offered(section)):
+        return UseFirst(kind)
+    return answer
+
+
+def _offered(section: SectionConfig) -> str | None:
+    """The kind of backend that a section offers, where there is a wire for it."""
+    assert section.plugin_class is not None
+    offer = getattr(section.plugin_class(section.settings), "jota_backends", tuple)
+    for backend in offer():
+        if isinstance(backend, InferenceBackend):
+            return "inference"
+        if isinstance(backend, TranscriptionBackend):
+            return "transcription"
+    return None
+
+
+def _shared(config: Config, other: Worker) -> set[str]:
+    """The kinds that other workers want of the first."""
+    known = [each for each in config.sections if each.plugin_class and each.settings]
+    answers = [_answer(section, other) for section in known]
+    return {each.kind for each in answers if isinstance(each, UseFirst)}
+
+
+def _servers(config: Config, kinds: set[str], worker: Worker, find: Find) -> Iterator[SectionConfig]:
+    for kind in sorted(kinds):
+        if found := _sharing(kind).server(worker):
+            name = f"workers-{kind}"
+            yield _made(SectionConfig(name, found[0], config.sections[0].place), *found, find)
+
+
+def _made(section: SectionConfig, plugin: str, settings: dict[str, Any], find: Find) -> SectionConfig:
+    plugin_class = find(plugin, Path())
+    made = plugin_class.Settings.model_validate(settings)
+    return replace(section, plugin=plugin, plugin_class=plugin_class, settings=made)
+
+
+def _sharing(kind: str) -> Sharing:
+    (found,) = entry_points(group=GROUP, name=kind)
+    sharing: Sharing = found.load()()
+    return sharing
