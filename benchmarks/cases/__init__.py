@@ -12,6 +12,7 @@ from .start import start
 from .store import store
 from .tokens import tokens
 from .voice import voice
+from .workers import workers
 
 CASES: dict[str, Case] = {
     "tokens": tokens,
@@ -25,4 +26,5 @@ CASES: dict[str, Case] = {
     "voice": voice,
     "nodes": nodes,
     "lan": lan,
+    "workers": workers,
 }

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -250,6 +251,41 @@ def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path) -> None:
             assert (told["type"], told["content"]) == ("reminder", "tea")
             with pytest.raises(TimeoutError):
                 socket.recv(2)  # once
+
+
+def test_keys_of_the_file_count_at_every_worker_however_many_come(tmp_path: Path) -> None:
+    """The first is asked whether it knows each of them; it must not take that for guessing."""
+    place = Place(tmp_path, free_port())
+    (tmp_path / "once.py").write_text(ONCE)
+    yaml = YAML.format(store="sqlite:///jota.db", port=place.port, listen="")
+    keys = "".join(f", k{number}: {{key: key-number-{number}-0123456789}}" for number in range(40))
+    (tmp_path / "jota.yaml").write_text(
+        yaml.replace('"}\n', '"}\n').rstrip()[:-1] + f", keys: {{{keys[2:]}}}}}\n"
+    )
+    with place.running("--workers", "2") as manager:
+        wait_for(lambda: _answers(place, "key-number-0-0123456789"), "the door")
+        time.sleep(2)
+        with ThreadPoolExecutor(64) as pool:
+            keys = [f"key-number-{number % 40}-0123456789" for number in range(256)]
+            answered = [*pool.map(lambda key: _answers(place, key), keys)]
+        assert all(answered)
+        manager.terminate()
+        manager.wait(20)
+
+
+def _answers(place: Place, key: str) -> bool:
+    """Whether this key is let in, at whichever worker the connection gets to."""
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{place.port}/api/v1/models", headers={"x-client-key": key}
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return False
+    except OSError:
+        return False
 
 
 def test_a_wrong_configuration_is_told_once(tmp_path: Path) -> None:

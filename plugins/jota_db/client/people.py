@@ -7,7 +7,7 @@ from collections import OrderedDict
 from time import monotonic
 from typing import Any
 
-from jota_core.api import Credentials, MemoryStoreError, Principal
+from jota_core.api import Code, Credentials, MemoryStoreError, Principal
 
 from ..people.authenticator import ROLES, SPEAKS_FOR_ITSELF
 from .replay import Replay
@@ -66,7 +66,9 @@ class FarPeople:
             if told is None:
                 raise
             return told
-        except MemoryStoreError:
+        except MemoryStoreError as error:
+            if error.code is Code.BUSY:  # nothing was said about this key
+                raise
             await self._spool.forget(key)
             return None
         await self._spool.remember(key, told, time.time())

@@ -70,8 +70,9 @@ class _Handle:
                 request.method, self._route.path, response.status, 1000 * (monotonic() - began),
             )  # fmt: skip
             return response
-        except Guessed:
-            await self._gate.slow_down(request)
+        except Guessed as error:
+            if error.status == 403 or not self._route.for_others:
+                await self._gate.slow_down(request)
             raise
 
     async def _answer(self, request: web.Request) -> web.Response:

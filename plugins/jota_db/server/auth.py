@@ -87,5 +87,5 @@ ROUTES = [
         "GET", "/auth/session", session, "The client that holds the key, with its configuration", "presented"
     ),
     Route("GET", "/auth/internal", internal, "The service that holds the key", "presented", Seed),
-    Route("GET", "/auth/validate", validate, "Whose key it is", "caller"),
+    Route("GET", "/auth/validate", validate, "Whose key it is", "caller", for_others=True),
 ]

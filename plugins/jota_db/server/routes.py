@@ -67,3 +67,5 @@ class Route:
     body: type[BaseModel] | None = None
     status: int = 200
     content: str = "application/json"
+    for_others: bool = False
+    """A host asks whose key it was shown, and counts the wrong ones itself."""

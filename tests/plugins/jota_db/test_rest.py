@@ -294,3 +294,9 @@ async def test_the_document_and_its_page(rest: Rest) -> None:
     validate(document)
     page = await rest("GET", "/docs", bearer=None, status=200)
     assert all(path in page for path in document["paths"])
+
+
+async def test_a_host_may_ask_about_any_number_of_keys(rest: Rest) -> None:
+    """It counts the wrong ones at its own door; here they would lock out everybody behind it."""
+    for number in range(20):
+        await rest("GET", "/auth/validate", key=f"wrong-{number}", status=401)
