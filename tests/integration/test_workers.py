@@ -266,8 +266,8 @@ def test_keys_of_the_file_count_at_every_worker_however_many_come(tmp_path: Path
         wait_for(lambda: _answers(place, "key-number-0-0123456789"), "the door")
         time.sleep(2)
         with ThreadPoolExecutor(64) as pool:
-            keys = [f"key-number-{number % 40}-0123456789" for number in range(256)]
-            answered = [*pool.map(lambda key: _answers(place, key), keys)]
+            shown = [f"key-number-{number % 40}-0123456789" for number in range(256)]
+            answered = [*pool.map(lambda key: _answers(place, key), shown)]
         assert all(answered)
         manager.terminate()
         manager.wait(20)
