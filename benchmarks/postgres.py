@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from .process import free_port
 
 OPTIONS = {
@@ -65,6 +67,12 @@ class PostgresServer:
         rules = Path(self._data) / "pg_hba.conf"
         rules.write_text("host all all 127.0.0.1/32 scram-sha-256\n")
         self._call("pg_ctl", "reload", "-D", self._data)
+
+    def processes(self) -> list[psutil.Process]:
+        """The server and all that it has begun."""
+        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        server = psutil.Process(pid)
+        return [server, *server.children()]
 
     def create(self, database: str) -> str:
         """A new, empty database; returns its URL."""

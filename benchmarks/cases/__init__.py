@@ -8,6 +8,7 @@ from .lan import lan
 from .nodes import nodes
 from .prompts import prompts
 from .relay import relay
+from .scale import scale
 from .start import start
 from .store import store
 from .tokens import tokens
@@ -27,4 +28,5 @@ CASES: dict[str, Case] = {
     "nodes": nodes,
     "lan": lan,
     "workers": workers,
+    "scale": scale,
 }
