@@ -17,6 +17,10 @@ DISCOVER = "discover"
 AVOIDED_S = 10.0
 """Who failed is asked last for so long."""
 
+ADVICE = (
+    "Nobody answers at {}: is it running there, does it listen on more than 127.0.0.1, and is the address "
+    "right? `jota discover` shows what is on the LAN."
+)
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Addresses of a host name; empty leaves it to the system."""
 
@@ -81,6 +85,7 @@ class Destination:
     def lost(self, record: ServiceRecord) -> None:
         """It said goodbye, or was not heard of for long."""
         self._records.pop((record.id, record.name), None)
+        self._failed.pop((record.id, record.name), None)
         self._changed.set()
 
     def failed(self, place: Place) -> None:
@@ -105,6 +110,11 @@ class Destination:
             f"Looking for {wanted} on the LAN; none was seen. Is it running, in a section `jota_zeroconf` "
             "here and there? `jota discover` shows what there is; an address in its setting always works."
         )
+
+    @property
+    def advice(self) -> str:
+        """What to look at when nobody answers at an address, for people."""
+        return "" if self.far.is_discovered else ADVICE.format(self.far.url)
 
     async def places(self, resolve: Resolve) -> list[Place]:
         """Every place to try, the best first; empty when nothing was found."""
@@ -145,6 +155,3 @@ async def places_at(far: Far, resolve: Resolve) -> list[Place]:
     host, port = parts.hostname or "", parts.port or far.port
     found = await resolve(host) if host.endswith(".local") else ()
     return [Place(far.url, each, port) for each in found or [host]]
-
-
-__all__ = ["DISCOVER", "Destination", "Far", "Place", "Resolve", "Unproven", "places_at", "places_of"]

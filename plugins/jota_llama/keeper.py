@@ -161,7 +161,9 @@ class EngineKeeper:
         except (UnknownModel, BrokenModel) as error:
             raise NotReady(str(error)) from None
         except OSError as error:
-            raise NotReady(f"The model {self._wanted} cannot be read: {error}.") from None
+            raise NotReady(
+                f"The model {self._wanted} cannot be read: {error}. Choose another: `jota models use`."
+            ) from None
         return Engine(model, made, waiting=self._settings.waiting, thinking=self._settings.thinking)
 
     async def _stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Sequence
 
 from zeroconf import IPVersion, ServiceStateChange, Zeroconf
 from zeroconf._services.info import AddressResolver
@@ -19,6 +19,8 @@ ASK_MS = 3000
 """A service that was named has so long to tell its address."""
 MOST_QUESTIONS = 64
 """Services that are asked at once; on a LAN with more, somebody makes noise."""
+MOST = 1000
+"""Services that are known; more are noise."""
 UNSEEN_S = 10.0
 """What was there before the addresses changed has so long to be seen again."""
 Known = dict[tuple[str, str], ServiceRecord]
@@ -85,6 +87,9 @@ class Engine:
             log.debug("Dropped %r: %s.", info.name, error)
             return
         was = self.known.get(key)
+        if was is None and len(self.known) >= MOST:
+            self._dropped["too many"] += 1
+            return
         if was is not None and was.id != record.id:
             self._lan.gone(was)
         self.known[key] = record
@@ -129,10 +134,9 @@ class Engine:
             self._lan.gone(self.known.popitem()[1])
 
 
-async def _done(work: Callable[..., object] | object) -> None:
+async def _done(work: Awaitable[Awaitable[object]]) -> None:
     """Zeroconf's calls return a task that sends; without waiting for it no goodbye is sent."""
-    sending = await work  # type: ignore[misc]  # a coroutine of an awaitable
-    await sending
+    await (await work)
 
 
 def _version(addresses: Sequence[str]) -> IPVersion:

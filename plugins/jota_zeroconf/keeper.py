@@ -52,13 +52,16 @@ class Keeper:
 
     async def keep(self) -> None:
         """Look around; follow the machine through changes of its addresses."""
+        from zeroconf import Error
+
         try:
             while True:
                 try:
                     await self._look()
-                except OSError as error:
+                except (OSError, Error) as error:
                     self.is_alone = False
-                    self._trouble(f"Multicast DNS does not work here: {error}.")
+                    why = str(error) or type(error).__name__
+                    self._trouble(f"Multicast DNS does not work here: {why}. It is tried again every 5 s.")
                     await self._close_engine(forget=False)
                     await asyncio.sleep(RETRY_S)
                 await asyncio.sleep(LOOK_S)

@@ -6,6 +6,7 @@ import http.server
 import json
 import re
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -204,3 +205,31 @@ def test_a_listener_for_strangers_needs_a_key(tmp_path: Path) -> None:
     with place.running() as process:
         assert process.stderr is not None
         assert any("but has no key" in line for line in process.stderr)
+
+
+FAR = """
+host: {{data: ./data}}
+plugins:
+  memory: {{plugin: jota_db}}
+  llm: {{plugin: jota_inference, url: "ws://127.0.0.1:{nobody}"}}
+  ears: {{plugin: jota_transcription, url: "ws://127.0.0.1:{nobody}"}}
+  nodes: {{plugin: jota_mqtt, broker: "mqtt://127.0.0.1:{nobody}"}}
+  lost: {{plugin: jota_inference, url: discover, key: {{env: CENTER_KEY}}}}
+  app: {{plugin: jota_http, listen: "127.0.0.1:{app}"}}
+"""
+
+
+def test_the_doctor_has_a_fix_for_whatever_is_red(tmp_path: Path) -> None:
+    place, nobody = Place(tmp_path, free_port()), free_port()
+    (tmp_path / "jota.yaml").write_text(FAR.format(nobody=nobody, app=place.port))
+    (tmp_path / ".env").write_text(f"CENTER_KEY={KEY}\n")
+    with place.running():
+        place.health("degraded")
+        time.sleep(6)  # until what the doctor reads is written
+        done = place.jota("doctor")
+    assert done.returncode == 3
+    lines = done.stdout.splitlines()
+    red = [number for number, line in enumerate(lines) if line.startswith("✗")]
+    assert {lines[number].split()[1] for number in red} == {"llm", "ears", "nodes", "lost"}
+    for number in red:
+        assert "`jota discover` shows what" in lines[number] + lines[number + 1]

@@ -130,7 +130,9 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
             older = " An older one: it cannot search, and keeps an answer once it is whole."
             is_older = self._wire is not None and self._wire.is_older
             return Health(True, f"JotaDB at {self._at}.{older if is_older else ''}")
-        return Health(False, f"{self._replay.trouble} {self._spool.count} writes wait for its return.")
+        hint = self._whereabouts.destination.advice if self._whereabouts else ""
+        waiting = f"{self._spool.count} writes wait for its return."
+        return Health(False, f"{self._replay.trouble} {waiting}", hint)
 
     @property
     def _at(self) -> str:

@@ -50,7 +50,9 @@ class PostgresDatabase(Database):
             await self._presence.begin()
             self.host = self._presence.host
         except WRONG_USER as error:
-            raise AuthFailed(f"{url} does not accept this user and password: {error}.") from error
+            raise AuthFailed(
+                f"{url} does not accept this user and password: {error}. Look at `store:`."
+            ) from error
         except asyncpg.InvalidCatalogNameError as error:
             raise SetupFailed(f"{url} has no such database. Make it first: createdb jota.") from error
         except (*LOST, TimeoutError, asyncpg.PostgresError) as error:

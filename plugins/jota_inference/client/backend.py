@@ -124,7 +124,8 @@ class FarBackend(InferenceBackend):
         if not found:
             return Health(False, self.destination.nobody)
         well = [each for each in found if each.ok]
-        return Health(bool(well), " ".join(each.detail for each in well or found))
+        hint = "" if well else self.destination.advice
+        return Health(bool(well), " ".join(each.detail for each in well or found), hint)
 
     def _add(self, where: Where) -> Center:
         context = self._context

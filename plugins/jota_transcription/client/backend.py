@@ -68,7 +68,8 @@ class FarEars(TranscriptionBackend):
     def health(self) -> Health:
         """Whether the other machine is there."""
         trouble = self._refused or self._spare.trouble
-        return Health(not trouble, trouble or f"The ears at {self._spare.at}.")
+        hint = self.destination.advice if self._spare.trouble else ""
+        return Health(not trouble, trouble or f"The ears at {self._spare.at}.", hint)
 
     async def transcribe(self, utterance: Utterance) -> AsyncGenerator[Heard, None]:
         socket, tasks = await self._spare.take(), TaskOwner("utterance")
