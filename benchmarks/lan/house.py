@@ -100,6 +100,8 @@ class Host:
     def _doors(self) -> Iterator[str]:
         """Where its doors listen, by the ports of this machine."""
         text, address = self.config.read_text(), "0.0.0.0" if self.machine.namespace else "127.0.0.1"
+        if "jota_metrics\n    listen:" in text:
+            yield "metrics.listen=127.0.0.1:0"
         for name, port in DOORS.items():
             if f'listen: "0.0.0.0:{port}"' in text and f"\n  {name}:" in text:
                 yield f"{name}.listen={address}:{self.machine.port(port)}"

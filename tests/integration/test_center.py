@@ -25,6 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setitem(ENVIRON, "JOTA_CENTER_KEYS", f"orch={KEY}")
     found = Place(tmp_path, free_port())
     text = CONFIG.read_text().replace("0.0.0.0:3000", f"127.0.0.1:{found.port}")
+    text = text.replace("127.0.0.1:9100", "127.0.0.1:0")
     (tmp_path / "jota.yaml").write_text(text)
     assert found.jota("models", "pull", "starter", timeout=300).returncode == 0
     return found
@@ -65,7 +66,7 @@ def connected(place: Place) -> ClientConnection:
 
 def ready(place: Place, host: Any) -> None:
     for line in host.stderr:
-        if "Jota is ready: 2 of 2" in line:
+        if "Jota is ready: 4 of 4" in line:
             return
     raise AssertionError("The center ended before it was ready.")
 

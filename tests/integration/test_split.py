@@ -115,6 +115,7 @@ def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> Split:
         text = (CONFIG / f"{file}.yaml").read_text()
         assert port in text
         text = text.replace(port, f"127.0.0.1:{place.port}").replace("plugin: jota_llama", model)
+        text = text.replace("127.0.0.1:9100", "127.0.0.1:0")
         (place.folder / "jota.yaml").write_text(text)
     return Split(center, orchestrator)
 
