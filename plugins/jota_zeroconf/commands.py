@@ -120,10 +120,11 @@ async def _watch(seen: Seen) -> None:
 
 
 def _table(seen: Seen) -> Table:
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("what", "id", "host", "address", "hints")
+    whole = [Column(name, no_wrap=True) for name in ("what", "id", "host", "address")]
+    table = Table(*whole, Column("hints", overflow="fold"), box=None, pad_edge=False)
     for record in sorted(seen.records.values(), key=lambda each: (KINDS.index(each.kind), each.host)):
         hints = " ".join(f"{key}={value}" for key, value in record.txt.items() if key not in ("id", "proto"))
         at = f"{record.addresses[0]}:{record.port}"
