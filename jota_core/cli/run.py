@@ -31,9 +31,12 @@ log = logging.getLogger("jota")
 
 def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool, workers: int | None) -> int:
     """Run the host and return its exit code."""
-    config = load(file, data, options, safe=safe)
     if told := os.environ.pop(WORKER, ""):
-        return _work(config, told, safe=safe)
+        from jota_core.workers.line import taken
+
+        ends = taken()  # before any plugin is imported
+        return _work(load(file, data, options, safe=safe), told, ends, safe=safe)
+    config = load(file, data, options, safe=safe)
     logs.configure(config.host.log_level, config.host.log_format, config.secrets)
     count = workers or config.host.workers
     with folder.locked(config.data):
@@ -54,7 +57,7 @@ def _manage(count: int, arguments: Sequence[str], drain_s: float) -> int:
     return asyncio.run(Manager(count, arguments, drain_s).run())
 
 
-def _work(config: Config, told: str, *, safe: bool) -> int:
+def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> int:
     """Be one of several workers; the manager holds the data folder."""
     import orjson
 
@@ -66,21 +69,24 @@ def _work(config: Config, told: str, *, safe: bool) -> int:
     secrets = config.secrets | {worker.key}
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
     with nullcontext() if worker.is_first else folder.locked(config.data):
-        return _run(config)
+        return _run(config, ends)
 
 
-def _run(config: Config) -> int:
+def _run(config: Config, ends: tuple[int, int] | None = None) -> int:
+    """Serve until the end; `ends` are a worker's, of its line to the manager."""
     import uvloop
 
     line: Line | None = None
+    missing = False
 
     @asynccontextmanager
     async def with_line(host: Host) -> AsyncIterator[None]:
         """A worker's line to its manager."""
-        nonlocal line
+        nonlocal line, missing
         from jota_core.workers.line import Line
 
-        line = Line(host.bus.publish)
+        assert ends is not None
+        line, missing = Line(ends, host.bus.publish), bool(host.missing)
         unsubscribe = host.bus.subscribe(ReminderDue, line.remind)
         async with line.open():
             yield
@@ -94,10 +100,10 @@ def _run(config: Config) -> int:
         # What was made at start-up stays: no need to look at it again at every collection.
         gc.freeze()
         _greet(report)
-        if line is not None:
+        if line is not None and not missing:
             line.ready()
 
-    meanwhile: Meanwhile = with_line if config.worker else nullcontext
+    meanwhile: Meanwhile = with_line if ends else nullcontext
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(config, on_ready, tell, meanwhile))

@@ -1,0 +1,90 @@
+"""Workers that hang, fail or babble, and a manager that is killed: the others stand, and nobody is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jota_core.testing import free_port
+
+from .conftest import Place
+from .crew import ONCE, YAML, end, running, say, wait_for
+
+LOUD = """
+from jota_core.api import Plugin, hookimpl
+
+class Loud(Plugin):
+    in_each_worker = True
+
+    @hookimpl
+    async def jota_started(self) -> None:
+        print("x" * 20_000_000)
+        print('{"reminder": "of something else"}', flush=True)
+"""
+BROKEN = """
+from jota_core.api import Plugin, SetupFailed, hookimpl
+
+class Broken(Plugin):
+    @hookimpl
+    async def jota_setup(self, ctx: object) -> None:
+        raise SetupFailed("It is broken.")
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A place for workers over SQLite."""
+    found = Place(tmp_path, free_port())
+    (tmp_path / "once.py").write_text(ONCE)
+    yaml = YAML.format(store="sqlite:///jota.db", port=found.port, listen="")
+    (tmp_path / "jota.yaml").write_text(yaml.replace("drain_s: 4", "drain_s: 1"))
+    return found
+
+
+def add(place: Place, section: str, code: str, more: str = "") -> None:
+    """One more section, of a plugin in a file."""
+    (place.folder / f"{section}.py").write_text(code)
+    with (place.folder / "jota.yaml").open("a") as file:
+        file.write(f"  {section}: {{plugin: ./{section}.py{more}}}\n")
+
+
+def test_a_required_section_that_is_missing_ends_them_all(place: Place) -> None:
+    add(place, "broken", BROKEN, ", required: true")
+    done = place.jota("run", "--workers", "2")
+    assert done.returncode == 3
+    assert "It is broken." in done.stderr
+
+
+def test_a_worker_that_hangs_does_not_hold_a_stop_up_for_ever(place: Place) -> None:
+    with running(place) as crew:
+        hanging = crew.workers()[2]
+        os.kill(hanging, signal.SIGSTOP)
+        crew.manager.terminate()
+        assert crew.manager.wait(60) == 0
+        wait_for(lambda: not psutil.pid_exists(hanging), "the hanging one to be gone")
+        assert any("Worker 2 did not stop" in line for line in crew.log)
+
+
+def test_what_a_plugin_prints_is_no_fact(place: Place) -> None:
+    add(place, "loud", LOUD)
+    with running(place) as crew:
+        app = crew.app(2)
+        say(app, "all well?")
+        assert end(app)["persisted"]
+        assert crew.whole()
+
+
+def test_nobody_is_left_behind_when_the_manager_is_killed(place: Place) -> None:
+    with running(place) as crew:
+        workers = [psutil.Process(pid) for pid in crew.workers().values()]
+        family = [*workers, *(child for worker in workers for child in worker.children(recursive=True))]
+        crew.manager.kill()
+        gone, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive
+        assert len(gone) >= 2
+    again = place.jota("doctor")
+    assert "Jota is not running" in again.stdout
