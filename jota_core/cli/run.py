@@ -39,10 +39,10 @@ def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool, wo
     config = load(file, data, options, safe=safe)
     logs.configure(config.host.log_level, config.host.log_format, config.secrets)
     count = workers or config.host.workers
-    with folder.locked(config.data):
+    with folder.locked(config.data) as lock:
         if count == 1:
             return _run(config)
-        return _manage(count, _again(file, data, options, safe=safe), config.host.drain_s)
+        return _manage(count, _again(file, data, options, safe=safe), config.host.drain_s, lock)
 
 
 def _again(file: Path, data: Path | None, options: Sequence[str], *, safe: bool) -> list[str]:
@@ -51,10 +51,10 @@ def _again(file: Path, data: Path | None, options: Sequence[str], *, safe: bool)
     return ["-c", str(file), *given, *(f"--set={each}" for each in options), *(["--safe"] if safe else [])]
 
 
-def _manage(count: int, arguments: Sequence[str], drain_s: float) -> int:
+def _manage(count: int, arguments: Sequence[str], drain_s: float, lock: int) -> int:
     from jota_core.workers.manager import Manager
 
-    return asyncio.run(Manager(count, arguments, drain_s).run())
+    return asyncio.run(Manager(count, arguments, drain_s, lock).run())
 
 
 def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> int:
@@ -62,13 +62,14 @@ def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> in
     import orjson
 
     from jota_core.hosting import Finder
-    from jota_core.workers.dividing import divided
+    from jota_core.workers.dividing import divided, own
 
     worker = Worker(**orjson.loads(told))
+    place = own(config.data, worker.number)
     config = divided(config, worker, Finder(safe=safe).plugin_class)
     secrets = config.secrets | {worker.key}
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
-    with nullcontext() if worker.is_first else folder.locked(config.data):
+    with folder.locked(place):
         return _run(config, ends)
 
 

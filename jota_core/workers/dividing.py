@@ -33,12 +33,17 @@ def divided(config: Config, worker: Worker, find: Find) -> Config:
     if worker.is_first:
         sections += _servers(config, shared, worker, find)
     data = folder(config.data, worker.number)
-    return replace(config, data=data, sections=tuple(sections), worker=worker.number)
+    return replace(config, data=data, sections=tuple(sections), worker=worker.number, workers=worker.count)
 
 
 def folder(data: Path, number: int) -> Path:
     """The data folder of a worker: the host's own for the first."""
-    return data if number == 1 else data / FOLDER / str(number)
+    return data if number == 1 else own(data, number)
+
+
+def own(data: Path, number: int) -> Path:
+    """Where only this worker is; its lock tells whether it runs."""
+    return data / FOLDER / str(number)
 
 
 def _section(section: SectionConfig, worker: Worker, find: Find) -> Iterator[SectionConfig]:

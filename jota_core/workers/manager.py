@@ -31,10 +31,14 @@ log = logging.getLogger("jota.workers")
 
 
 class Manager:
-    """`arguments` are those of `jota run`, for every worker."""
+    """`arguments` are those of `jota run`, for every worker; `lock` is of the data folder.
 
-    def __init__(self, count: int, arguments: Sequence[str], drain_s: float) -> None:
+    The workers inherit the lock: when the manager is killed, nobody gets the folder before they are gone.
+    """
+
+    def __init__(self, count: int, arguments: Sequence[str], drain_s: float, lock: int) -> None:
         self._count = count
+        self._lock = lock
         self._arguments = arguments
         self._limit_s = 2 * drain_s + 10
         self._shared = {"count": count, "ports": _free_ports(KINDS), "key": secrets.token_urlsafe(32)}
@@ -100,7 +104,7 @@ class Manager:
         environ = {**os.environ, ENVIRON: orjson.dumps({**self._shared, "number": number}).decode()}
         command = [sys.executable, "-m", "jota_core.cli", "run", *self._arguments]
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, env=environ, limit=LONGEST
+            *command, stdin=PIPE, stdout=PIPE, env=environ, limit=LONGEST, pass_fds=(self._lock,)
         )
         self._running[number] = process
         if self._stopping.is_set():  # it came too late to be told

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from subprocess import Popen
 from typing import Any
 
@@ -53,7 +53,8 @@ class Crew:
         """Process ids by number, as their command lines and environments say."""
         found = {}
         for child in psutil.Process(self.manager.pid).children():
-            found[json.loads(child.environ()["JOTA_WORKER"])["number"]] = child.pid
+            with suppress(psutil.Error, KeyError):  # it is not yet one, or no more
+                found[json.loads(child.environ()["JOTA_WORKER"])["number"]] = child.pid
         return found
 
     def whole(self) -> bool:

@@ -10,7 +10,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,15 +26,22 @@ BEARER = "bearer-of-the-test-0123456789"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def crew(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Crew]:
+def store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the memory is."""
+    if request.param == "sqlite":
+        yield "sqlite:///jota.db"
+        return
+    with PostgresServer() as server:
+        yield server.create("jota")
+
+
+@pytest.fixture
+def crew(store: str, tmp_path: Path) -> Iterator[Crew]:
     place = Place(tmp_path, free_port())
     (tmp_path / "once.py").write_text(ONCE)
-    with ExitStack() as stack:
-        store = "sqlite:///jota.db"
-        if request.param == "postgres":
-            store = stack.enter_context(PostgresServer()).create("jota")
-        (tmp_path / "jota.yaml").write_text(YAML.format(store=store, port=place.port, listen=""))
-        yield stack.enter_context(running(place))
+    (tmp_path / "jota.yaml").write_text(YAML.format(store=store, port=place.port, listen=""))
+    with running(place) as crew:
+        yield crew
 
 
 def test_one_conversation_through_both_and_one_engine(crew: Crew) -> None:
@@ -106,17 +112,17 @@ def test_a_stop_lets_answers_end(crew: Crew) -> None:
     assert crew.manager.wait(20) == 0
 
 
-def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path) -> None:
+def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path, store: str) -> None:
+    """Once at each of his apps, however long it is."""
     place, rest = Place(tmp_path, free_port()), free_port()
     (tmp_path / "once.py").write_text(ONCE)
     listen = f', listen: "127.0.0.1:{rest}", key: {BEARER}'
-    (tmp_path / "jota.yaml").write_text(
-        YAML.format(store="sqlite:///jota.db", port=place.port, listen=listen)
-    )
+    (tmp_path / "jota.yaml").write_text(YAML.format(store=store, port=place.port, listen=listen))
+    message = "tea " * 50_000
     with running(place) as crew:
         sockets = [crew.app(1), crew.app(2)]
         at = datetime.now(UTC) + timedelta(seconds=1)
-        body = json.dumps({"message": "tea", "trigger_at": at.isoformat()}).encode()
+        body = json.dumps({"message": message, "trigger_at": at.isoformat()}).encode()
         headers = {"Authorization": f"Bearer {BEARER}", "Content-Type": "application/json"}
         asked = urllib.request.Request(f"http://127.0.0.1:{rest}/reminders", body, headers)
         try:
@@ -126,7 +132,7 @@ def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path) -> None:
             raise AssertionError(refused.read()) from None
         for socket in sockets:
             told = json.loads(socket.recv(10))
-            assert (told["type"], told["content"]) == ("reminder", "tea")
+            assert (told["type"], told["content"]) == ("reminder", message)
             with pytest.raises(TimeoutError):
                 socket.recv(2)  # once
 

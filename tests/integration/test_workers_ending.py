@@ -88,3 +88,38 @@ def test_nobody_is_left_behind_when_the_manager_is_killed(place: Place) -> None:
         assert len(gone) >= 2
     again = place.jota("doctor")
     assert "Jota is not running" in again.stdout
+
+
+def test_the_folder_is_held_until_the_last_worker_is_gone(place: Place) -> None:
+    with running(place) as crew:
+        second = crew.workers()[2]
+        os.kill(second, signal.SIGSTOP)  # it does not notice the end of the manager
+        try:
+            crew.manager.kill()
+            crew.manager.wait(10)
+            refused = place.jota("run")
+            assert refused.returncode == 2
+            assert "Another Jota" in refused.stderr
+        finally:
+            os.kill(second, signal.SIGCONT)
+        wait_for(lambda: not psutil.pid_exists(second), "the second to end")
+
+
+def test_the_doctor_and_the_list_name_a_worker_that_is_down(place: Place) -> None:
+    with running(place) as crew:
+        for command in ("doctor", "plugins"):
+            well = place.jota(command)
+            assert well.returncode == 0
+            assert f"Worker 1 runs as process {crew.workers()[1]}." in well.stdout
+            assert f"Worker 2 runs as process {crew.workers()[2]}." in well.stdout
+        log_begun = len(crew.log)
+        for _ in range(5):  # the last restart is a minute away
+            wait_for(lambda: 2 in crew.workers(), "the next one")
+            os.kill(crew.workers()[2], signal.SIGKILL)
+            wait_for(lambda: 2 not in crew.workers(), "its end")
+        wait_for(lambda: "60.0 s" in "".join(crew.log[log_begun:]), "the manager to be patient")
+        ill, seen = place.jota("doctor"), place.jota("plugins")
+        assert ill.returncode == 3
+        for told in (ill.stdout, seen.stdout):
+            assert "Worker 1 runs as process" in told
+            assert "Worker 2 is down." in told
