@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 WORKER = "JOTA_WORKER"
 """The environment name by which the manager tells a worker what it is."""
+LEFT = (
+    "{place} is of a worker that is not started now. If the store was away when it ended, messages may wait "
+    "there: `jota run --workers {number}` brings them. After that, remove the folder."
+)
 log = logging.getLogger("jota")
 
 
@@ -40,9 +44,19 @@ def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool, wo
     logs.configure(config.host.log_level, config.host.log_format, config.secrets)
     count = workers or config.host.workers
     with folder.locked(config.data) as lock:
+        _name_left(config.data, count)
         if count == 1:
             return _run(config)
         return _manage(count, _again(file, data, options, safe=safe), config.host.drain_s, lock)
+
+
+def _name_left(data: Path, count: int) -> None:
+    """What a worker kept while the first was away is brought when it runs again: say so if it does not."""
+    if (data / "workers").exists():  # usually not, and nothing is imported for it
+        from jota_core.workers.dividing import left, own
+
+        for number in left(data, count):
+            log.warning(LEFT.format(place=own(data, number), number=number))
 
 
 def _again(file: Path, data: Path | None, options: Sequence[str], *, safe: bool) -> list[str]:
@@ -62,14 +76,14 @@ def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> in
     import orjson
 
     from jota_core.hosting import Finder
-    from jota_core.workers.dividing import divided, own
+    from jota_core.workers.dividing import divided, own, share
 
     worker = Worker(**orjson.loads(told))
-    place = own(config.data, worker.number)
-    config = divided(config, worker, Finder(safe=safe).plugin_class)
+    data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     secrets = config.secrets | {worker.key}
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
-    with folder.locked(place):
+    with folder.locked(own(data, worker.number)):
+        share(data, worker.number)
         return _run(config, ends)
 
 

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
 from benchmarks.postgres import PostgresServer
 from jota_core.testing import free_port
@@ -97,6 +100,78 @@ def test_the_first_may_be_killed_too(crew: Crew) -> None:
     said = [each["content"] for each in kept if each["role"] == "user"]
     assert said[0] == "before"
     assert said[-1] == "after"
+
+
+@pytest.mark.parametrize("victim", [1, 2])
+def test_what_was_acknowledged_is_kept_whoever_is_killed(crew: Crew, victim: int) -> None:
+    apps = [crew.app(number, f"user{index}") for index, number in enumerate((1, 1, 2, 2))]
+    kept: dict[int, list[str]] = {index: [] for index in range(len(apps))}
+    talks: dict[int, str] = {}
+
+    def talk(index: int) -> None:
+        """Until the socket ends, or for so many turns; what is said to be kept is noted."""
+        for number in range(60):
+            try:
+                say(apps[index], f"{index} says {number}")
+                told = end(apps[index])
+            except ConnectionClosed:
+                return
+            if told["type"] == "end" and told["persisted"]:
+                kept[index].append(f"{index} says {number}")
+                talks[index] = told["conversation_id"]
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(talk, index) for index in kept]
+        wait_for(lambda: all(len(each) > 5 for each in kept.values()), "some turns of everybody")
+        os.kill(crew.workers()[victim], signal.SIGKILL)
+        for each in running:
+            each.result(60)
+    wait_for(crew.whole, "both workers")
+    survivors = [index for index, number in enumerate((1, 1, 2, 2)) if number != victim]
+    assert all(end_of_turn(apps[index])["persisted"] for index in survivors)
+    for index, said in kept.items():
+        path = f"/api/v1/conversations/{talks[index]}/messages?user_id=user{index}&limit=200"
+        wait_for(lambda path=path, said=said: set(said) <= of_user(crew, path), f"{len(said)} turns")  # type: ignore[misc]
+
+
+def end_of_turn(socket: ClientConnection) -> dict[str, Any]:
+    say(socket, "and now?")
+    return end(socket)
+
+
+def of_user(crew: Crew, path: str) -> set[str]:
+    """What the user said, of a conversation."""
+    return {each["content"] for each in crew.place.get(path)["messages"] if each["role"] == "user"}
+
+
+def test_nodes_are_at_the_first_only(tmp_path: Path) -> None:
+    place, broker = Place(tmp_path, free_port()), free_port()
+    (tmp_path / "once.py").write_text(ONCE)
+    yaml = YAML.format(store="sqlite:///jota.db", port=place.port, listen="")
+    nodes = f'  nodes: {{plugin: jota_mqtt, embedded: true, broker: "mqtt://127.0.0.1:{broker}"}}\n'
+    (tmp_path / "jota.yaml").write_text(yaml + nodes)
+    with running(place) as crew:
+        reports = {(told := place.get("/health"))["worker"]: told for _ in range(40)}
+        sections = {
+            number: [each["section"] for each in told["sections"]] for number, told in reports.items()
+        }
+        assert "nodes" in sections[1]
+        assert sections[2] == ["memory", "llm", "app"]
+        family = {
+            number: [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            for number, pid in crew.workers().items()
+        }
+        at_broker = {
+            number: [
+                line
+                for each in processes
+                for line in each.net_connections("tcp")
+                if line.laddr.port == broker
+            ]
+            for number, processes in family.items()
+        }
+        assert at_broker[1]
+        assert not at_broker[2]
 
 
 def test_a_stop_lets_answers_end(crew: Crew) -> None:

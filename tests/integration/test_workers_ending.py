@@ -25,6 +25,18 @@ class Loud(Plugin):
         print("x" * 20_000_000)
         print('{"reminder": "of something else"}', flush=True)
 """
+SHELF = """
+from jota_core.api import Plugin, PluginContext, hookimpl
+
+class Shelf(Plugin):
+    in_each_worker = True
+
+    @hookimpl
+    async def jota_setup(self, ctx: PluginContext) -> None:
+        found = (ctx.data_dir / "models" / "voice").read_text()
+        with open("found", "a") as out:
+            out.write(f"{ctx.data_dir.name} {found}\\n")
+"""
 BROKEN = """
 from jota_core.api import Plugin, SetupFailed, hookimpl
 
@@ -123,3 +135,25 @@ def test_the_doctor_and_the_list_name_a_worker_that_is_down(place: Place) -> Non
         for told in (ill.stdout, seen.stdout):
             assert "Worker 1 runs as process" in told
             assert "Worker 2 is down." in told
+
+
+def test_models_are_fetched_once_for_all(place: Place) -> None:
+    models = place.folder / "data" / "models"
+    models.mkdir(parents=True)
+    (models / "voice").write_text("the-voice")
+    add(place, "shelf", SHELF)
+    with running(place):
+        found = (place.folder / "found").read_text().splitlines()
+    assert sorted(found) == ["2 the-voice", "data the-voice"]
+
+
+def test_a_folder_of_a_worker_that_is_no_more_is_named(place: Place) -> None:
+    with running(place) as crew:
+        crew.manager.terminate()
+        assert crew.manager.wait(30) == 0
+    with place.running() as single:
+        place.health()
+        single.terminate()
+        _, told = single.communicate(timeout=30)
+    assert "`jota run --workers 2` brings them" in told
+    assert told.count("is of a worker that is not started now") == 1
