@@ -81,7 +81,8 @@ class Host:
         well = all(section.state in WELL for section in sections)
         hub = self.sessions
         lag_ms, running = self._supervisor.watch.worst_ms, len(hub.running)
-        return HealthReport(well, sections, lag_ms, running, hub.waiting, self.config.worker)
+        worker, workers = self.config.worker, self.config.workers
+        return HealthReport(well, sections, lag_ms, running, hub.waiting, worker, workers)
 
     def wake(self, section: str) -> None:
         """Something that a waiting section needs may be there: try now. Raises `KeyError`."""

@@ -84,3 +84,5 @@ class HealthReport:
     """Messages that wait for their turn."""
     worker: int | None = None
     """Which of several worker processes says this."""
+    workers: int = 1
+    """How many there are."""

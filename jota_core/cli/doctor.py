@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jota_core.api import HealthReport, State
+from jota_core.api import HealthReport
 from jota_core.config import Config
 from jota_core.host import Host
 
-from . import folder, snapshot
+from . import crew, folder, snapshot
 from .exits import FINE, MISSING
 from .loading import load
 
@@ -64,13 +64,22 @@ def _sections(config: Config) -> Iterator[Finding]:
         report = asyncio.run(Host(config).health())
     else:
         yield Finding("good", f"Jota runs as process {pid}.")
+        yield from _crew(config.data, report)
     yield from _letter(report)
+
+
+def _crew(data: Path, report: HealthReport) -> Iterator[Finding]:
+    for member in crew.members(data, report):
+        yield Finding("good" if member.pid else "bad", member.standing)
+        for section in member.unwell:
+            name = f"Worker {member.number}: {section.section} ({section.plugin})"
+            yield Finding("bad", f"{name} is {section.state}: {section.detail}")
 
 
 def _letter(report: HealthReport) -> Iterator[Finding]:
     for section in report.sections:
         name = f"{section.section} ({section.plugin})"
-        if section.state in (State.RUNNING, State.LOADED, State.STOPPED):
+        if section.state in crew.WELL:
             yield Finding("good", f"{name} is {section.state}. {section.detail}".rstrip())
         else:
             yield Finding("bad", f"{name} is {section.state}: {section.detail}")

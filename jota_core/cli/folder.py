@@ -17,8 +17,11 @@ LOCK = "jota.lock"
 
 
 @contextmanager
-def locked(data: Path) -> Iterator[None]:
-    """Hold the data folder; another host in it, or a folder that cannot be written, ends with a sentence."""
+def locked(data: Path) -> Iterator[int]:
+    """Hold the data folder; another host in it, or a folder that cannot be written, ends with a sentence.
+
+    Gives the open lock: a child that inherits it holds the folder too.
+    """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -34,7 +37,7 @@ def locked(data: Path) -> Iterator[None]:
     os.truncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())
     try:
-        yield
+        yield handle
     finally:
         os.truncate(handle, 0)
         os.close(handle)

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from jota_core.api import SectionReport
+from jota_core.api import HealthReport, SectionReport
 from jota_core.config import Config
 from jota_core.hosting import Finder
 
-from . import folder, snapshot
+from . import crew, folder, snapshot
 from .loading import load
 
 COLOURS = {
@@ -32,15 +32,19 @@ def show_plugins(file: Path, data: Path | None, options: Sequence[str], *, safe:
     console.print(
         f"Jota runs as process {pid}." if pid else "Jota is not running; these are the states after reading."
     )
-    console.print(_sections(config, running=bool(pid)))
+    report = snapshot.read(config.data) if pid else None
+    for member in crew.members(config.data, report) if report else ():
+        console.print(member.standing)
+        for section in member.unwell:
+            console.print(f"  {section.section} is {section.state}: {section.detail}")
+    console.print(_sections(config, report))
     unused = set(Finder().names()) - {section.plugin for section in config.sections}
     if unused:
         console.print("Installed, not used: " + ", ".join(sorted(unused)))
 
 
-def _sections(config: Config, *, running: bool) -> Table:
+def _sections(config: Config, report: HealthReport | None) -> Table:
     table = Table("section", "plugin", "from", "state", "detail")
-    report = snapshot.read(config.data) if running else None
     known = {section.section: section for section in report.sections} if report else {}
     for section in config.sections:
         shown = known.get(section.name) or SectionReport(

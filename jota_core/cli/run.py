@@ -26,20 +26,37 @@ if TYPE_CHECKING:
 
 WORKER = "JOTA_WORKER"
 """The environment name by which the manager tells a worker what it is."""
+LEFT = (
+    "{place} is of a worker that is not started now. If the store was away when it ended, messages may wait "
+    "there: `jota run --workers {number}` brings them. After that, remove the folder."
+)
 log = logging.getLogger("jota")
 
 
 def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool, workers: int | None) -> int:
     """Run the host and return its exit code."""
-    config = load(file, data, options, safe=safe)
     if told := os.environ.pop(WORKER, ""):
-        return _work(config, told, safe=safe)
+        from jota_core.workers.line import taken
+
+        ends = taken()  # before any plugin is imported
+        return _work(load(file, data, options, safe=safe), told, ends, safe=safe)
+    config = load(file, data, options, safe=safe)
     logs.configure(config.host.log_level, config.host.log_format, config.secrets)
     count = workers or config.host.workers
-    with folder.locked(config.data):
+    with folder.locked(config.data) as lock:
+        _name_left(config.data, count)
         if count == 1:
             return _run(config)
-        return _manage(count, _again(file, data, options, safe=safe), config.host.drain_s)
+        return _manage(count, _again(file, data, options, safe=safe), config.host.drain_s, lock)
+
+
+def _name_left(data: Path, count: int) -> None:
+    """What a worker kept while the first was away is brought when it runs again: say so if it does not."""
+    if (data / "workers").exists():  # usually not, and nothing is imported for it
+        from jota_core.workers.dividing import left, own
+
+        for number in left(data, count):
+            log.warning(LEFT.format(place=own(data, number), number=number))
 
 
 def _again(file: Path, data: Path | None, options: Sequence[str], *, safe: bool) -> list[str]:
@@ -48,39 +65,43 @@ def _again(file: Path, data: Path | None, options: Sequence[str], *, safe: bool)
     return ["-c", str(file), *given, *(f"--set={each}" for each in options), *(["--safe"] if safe else [])]
 
 
-def _manage(count: int, arguments: Sequence[str], drain_s: float) -> int:
+def _manage(count: int, arguments: Sequence[str], drain_s: float, lock: int) -> int:
     from jota_core.workers.manager import Manager
 
-    return asyncio.run(Manager(count, arguments, drain_s).run())
+    return asyncio.run(Manager(count, arguments, drain_s, lock).run())
 
 
-def _work(config: Config, told: str, *, safe: bool) -> int:
+def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> int:
     """Be one of several workers; the manager holds the data folder."""
     import orjson
 
     from jota_core.hosting import Finder
-    from jota_core.workers.dividing import divided
+    from jota_core.workers.dividing import divided, own, share
 
     worker = Worker(**orjson.loads(told))
-    config = divided(config, worker, Finder(safe=safe).plugin_class)
+    data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     secrets = config.secrets | {worker.key}
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
-    with nullcontext() if worker.is_first else folder.locked(config.data):
-        return _run(config)
+    with folder.locked(own(data, worker.number)):
+        share(data, worker.number)
+        return _run(config, ends)
 
 
-def _run(config: Config) -> int:
+def _run(config: Config, ends: tuple[int, int] | None = None) -> int:
+    """Serve until the end; `ends` are a worker's, of its line to the manager."""
     import uvloop
 
     line: Line | None = None
+    missing = False
 
     @asynccontextmanager
     async def with_line(host: Host) -> AsyncIterator[None]:
         """A worker's line to its manager."""
-        nonlocal line
+        nonlocal line, missing
         from jota_core.workers.line import Line
 
-        line = Line(host.bus.publish)
+        assert ends is not None
+        line, missing = Line(ends, host.bus.publish), bool(host.missing)
         unsubscribe = host.bus.subscribe(ReminderDue, line.remind)
         async with line.open():
             yield
@@ -94,10 +115,10 @@ def _run(config: Config) -> int:
         # What was made at start-up stays: no need to look at it again at every collection.
         gc.freeze()
         _greet(report)
-        if line is not None:
+        if line is not None and not missing:
             line.ready()
 
-    meanwhile: Meanwhile = with_line if config.worker else nullcontext
+    meanwhile: Meanwhile = with_line if ends else nullcontext
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(config, on_ready, tell, meanwhile))

@@ -41,6 +41,8 @@ class Config:
 
     worker: int | None = None
     """Which of several worker processes this is for."""
+    workers: int = 1
+    """How many there are."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """Every secret value, for the log to leave out."""
 

@@ -22,6 +22,8 @@ from jota_core.config import Config, SectionConfig
 GROUP = "jota.workers"
 KINDS = ("memory", "inference", "transcription")
 FOLDER = "workers"
+SHARED = "models"
+"""A folder of the host's that its workers see as theirs: what was fetched is fetched once."""
 
 Find = Callable[[str, Path], type[Plugin[Any]]]
 
@@ -33,12 +35,32 @@ def divided(config: Config, worker: Worker, find: Find) -> Config:
     if worker.is_first:
         sections += _servers(config, shared, worker, find)
     data = folder(config.data, worker.number)
-    return replace(config, data=data, sections=tuple(sections), worker=worker.number)
+    return replace(config, data=data, sections=tuple(sections), worker=worker.number, workers=worker.count)
 
 
 def folder(data: Path, number: int) -> Path:
     """The data folder of a worker: the host's own for the first."""
-    return data if number == 1 else data / FOLDER / str(number)
+    return data if number == 1 else own(data, number)
+
+
+def own(data: Path, number: int) -> Path:
+    """Where only this worker is; its lock tells whether it runs."""
+    return data / FOLDER / str(number)
+
+
+def share(data: Path, number: int) -> None:
+    """Put what a worker shares with the host into its folder."""
+    link = own(data, number) / SHARED
+    if number > 1 and not link.exists():
+        (data / SHARED).mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("..", "..", SHARED), target_is_directory=True)
+
+
+def left(data: Path, count: int) -> list[int]:
+    """Workers of an earlier start that this one, of so many, does not have."""
+    found = [each.name for each in (data / FOLDER).glob("*") if each.name.isdecimal()]
+    return sorted(number for number in map(int, found) if number > count)
 
 
 def _section(section: SectionConfig, worker: Worker, find: Find) -> Iterator[SectionConfig]:

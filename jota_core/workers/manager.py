@@ -17,6 +17,7 @@ import orjson
 from jota_core.hosting.backoff import Pace, Retry
 
 from .dividing import KINDS
+from .line import LONGEST, READY, REMINDER
 
 ENVIRON = "JOTA_WORKER"
 FIRST_S = 40.0
@@ -24,14 +25,20 @@ FIRST_S = 40.0
 PACE = Pace(first_retry_s=0.2, longest_retry_s=5.0, slow_retry_s=60.0)
 WRONG, MISSING = 2, 3
 """Exit codes after which another try is no use."""
+MOST_WAITING = 2 * LONGEST
+"""Bytes for a worker that does not read; facts beyond are left out."""
 log = logging.getLogger("jota.workers")
 
 
 class Manager:
-    """`arguments` are those of `jota run`, for every worker."""
+    """`arguments` are those of `jota run`, for every worker; `lock` is of the data folder.
 
-    def __init__(self, count: int, arguments: Sequence[str], drain_s: float) -> None:
+    The workers inherit the lock: when the manager is killed, nobody gets the folder before they are gone.
+    """
+
+    def __init__(self, count: int, arguments: Sequence[str], drain_s: float, lock: int) -> None:
         self._count = count
+        self._lock = lock
         self._arguments = arguments
         self._limit_s = 2 * drain_s + 10
         self._shared = {"count": count, "ports": _free_ports(KINDS), "key": secrets.token_urlsafe(32)}
@@ -57,7 +64,19 @@ class Manager:
         if self._stopping.is_set():
             self._send(signal.SIGKILL, lambda _: True)
         self._stopping.set()
-        self._send(signal.SIGTERM, lambda number: number > 1 or len(self._running) == 1)
+        self._end(lambda number: number > 1 or len(self._running) == 1)
+
+    def _end(self, wanted: Callable[[int], bool]) -> None:
+        """Ask them to stop; whoever is still there after the limit is killed."""
+        told = {number: process for number, process in self._running.items() if wanted(number)}
+        self._send(signal.SIGTERM, told.__contains__)
+        asyncio.get_running_loop().call_later(self._limit_s, self._kill, told)
+
+    def _kill(self, told: Mapping[int, Process]) -> None:
+        for number, process in told.items():
+            if process.returncode is None:
+                log.error("Worker %d did not stop within %.0f s; it is killed.", number, self._limit_s)
+                process.kill()
 
     def _send(self, what: signal.Signals, wanted: Callable[[int], bool]) -> None:
         for number, process in self._running.items():
@@ -84,10 +103,12 @@ class Manager:
         """One worker, from its start to its end."""
         environ = {**os.environ, ENVIRON: orjson.dumps({**self._shared, "number": number}).decode()}
         command = [sys.executable, "-m", "jota_core.cli", "run", *self._arguments]
-        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environ)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, env=environ, limit=LONGEST, pass_fds=(self._lock,)
+        )
         self._running[number] = process
         if self._stopping.is_set():  # it came too late to be told
-            process.terminate()
+            self._end(number.__eq__)
         try:
             await self._hear(number, process)
             return await self._ended(process)
@@ -97,7 +118,7 @@ class Manager:
                 await process.wait()
             del self._running[number]
             if self._stopping.is_set() and set(self._running) == {1}:
-                self._send(signal.SIGTERM, lambda _: True)
+                self._end(lambda _: True)
 
     async def _ended(self, process: Process) -> int:
         """Its exit code; one that lingers behind its closed line is killed."""
@@ -111,16 +132,29 @@ class Manager:
     async def _hear(self, number: int, process: Process) -> None:
         """Pass on what it tells, until it hangs up."""
         assert process.stdout is not None
-        while line := await process.stdout.readline():
-            if b'"ready"' in line and number == 1:
+        while line := await _line(process.stdout):
+            if line.startswith(b'{"%b":' % READY.encode()) and number == 1:
                 self._ready.set()
-            elif b'"reminder"' in line:
+            elif line.startswith(b'{"%b":' % REMINDER.encode()):
                 self._pass_on(number, line)
 
     def _pass_on(self, number: int, line: bytes) -> None:
         for other, process in self._running.items():
-            if other != number and process.stdin is not None and not process.stdin.is_closing():
-                process.stdin.write(line)
+            end = process.stdin
+            if other == number or end is None or end.is_closing():
+                continue
+            if end.transport.get_write_buffer_size() + len(line) > MOST_WAITING:
+                log.warning("Worker %d does not read what it is told; a reminder is left out.", other)
+            else:
+                end.write(line)
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """The next line; one beyond the limit is none of ours, and comes out empty but for its end."""
+    try:
+        return await stream.readline()
+    except ValueError:
+        return b"\n"
 
 
 async def _either(one: asyncio.Event, other: asyncio.Event, limit_s: float) -> None:

@@ -68,6 +68,8 @@ class JotaDbSettings(Settings):
     """One key of a service that is made without `jota clients`; `key` is needed with it."""
     wrong_keys_per_minute: int = Field(default=10, gt=0)
     """From one address; more are refused with 429 until the minute is over."""
+    reminders: bool = True
+    """Let reminders fire, and tell them here; of several workers the first does, for all."""
     facts: bool = True
     """Tell the model long-term facts of a client (`jota memory`) when a message reminds of them."""
     facts_by_meaning: bool = False
@@ -100,7 +102,8 @@ class JotaDb(Plugin[JotaDbSettings]):
     def in_worker(cls, settings: JotaDbSettings, worker: Worker) -> JotaDbSettings | UseFirst:
         """PostgreSQL serves every process; a file is the first one's, which serves the others."""
         if not StoreUrl(settings.store).is_file:
-            return settings if worker.is_first else settings.model_copy(update={"listen": None})
+            once = {"listen": None, "reminders": False, "retention_days": None}
+            return settings if worker.is_first else settings.model_copy(update=once)
         key = settings.key or SecretStr(worker.key)
         if not worker.is_first and settings.listen:
             port = split_listen(settings.listen)[1]
@@ -159,7 +162,8 @@ class JotaDb(Plugin[JotaDbSettings]):
         self._memory.inner = store
         ctx.on_close(self._shut)
         ctx.spawn("database", database.tend)
-        ctx.spawn("reminders", lambda: keep_reminding(store, ctx))
+        if self.settings.reminders:
+            ctx.spawn("reminders", lambda: keep_reminding(store, ctx))
         if self.settings.retention_days is not None:
             ctx.spawn("retention", self._retain)
 

@@ -5,159 +5,46 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from benchmarks.postgres import PostgresServer
 from jota_core.testing import free_port
 
 from .conftest import Place
+from .crew import LONG, ONCE, YAML, Crew, end, running, say, until_token, wait_for
 
 BEARER = "bearer-of-the-test-0123456789"
-YAML = """
-host: {{data: ./data, drain_s: 4}}
-plugins:
-  memory: {{plugin: jota_db, store: "{store}"{listen}}}
-  llm: {{plugin: ./once.py, delay_s: 0.02}}
-  app: {{plugin: jota_http, listen: "127.0.0.1:{port}"}}
-"""
-ONCE = """
-import os
-from pathlib import Path
-from jota_core.api import PluginContext, hookimpl
-from jota_echo import JotaEcho
-
-class Once(JotaEcho):
-    in_each_worker = False
-
-    @hookimpl
-    async def jota_setup(self, ctx: PluginContext) -> None:
-        with Path("engines").open("a") as out:
-            out.write(f"{os.getpid()}\\n")
-"""
-LONG = " ".join(f"word{number}" for number in range(200))
-"""An answer of four seconds."""
-
-
-class Crew:
-    """A running host of two workers."""
-
-    def __init__(self, place: Place, manager: Popen[str], log: list[str]) -> None:
-        self.place = place
-        self.manager = manager
-        self.log = log
-        self._stack = ExitStack()
-
-    def workers(self) -> dict[int, int]:
-        """Process ids by number, as their command lines and environments say."""
-        found = {}
-        for child in psutil.Process(self.manager.pid).children():
-            found[json.loads(child.environ()["JOTA_WORKER"])["number"]] = child.pid
-        return found
-
-    def whole(self) -> bool:
-        """Whether both are ready, and well."""
-        told = {}
-        for _ in range(40):
-            try:
-                report = self.place.get("/health")
-            except OSError:
-                return False
-            told[report.get("worker")] = report["status"]
-            if len(told) == 2:
-                break
-        return told == {1: "ok", 2: "ok"}
-
-    def app(self, number: int, user: str = "ana") -> ClientConnection:
-        """A socket at a certain worker: connections are made until one gets there."""
-        for _ in range(100):
-            socket = connect(
-                f"ws://127.0.0.1:{self.place.port}/api/v1/ws/chat/{user}?frames=json", proxy=None
-            )
-            self._stack.enter_context(socket)
-            if socket.local_address[1] in self._ports(number):
-                assert json.loads(socket.recv(10))["type"] == "session"
-                return socket
-            socket.close()
-        raise AssertionError(f"No connection got to worker {number}.")
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def _ports(self, number: int) -> set[int]:
-        lines = psutil.Process(self.workers()[number]).net_connections("tcp")
-        return {each.raddr.port for each in lines if each.raddr and each.laddr.port == self.place.port}
-
-
-def wait_for(fact: Callable[[], object], what: str, limit_s: float = 20.0) -> None:
-    end = time.monotonic() + limit_s
-    while not fact():
-        assert time.monotonic() < end, f"Waited {limit_s:g} s for {what}."
-        time.sleep(0.05)
-
-
-def say(socket: ClientConnection, text: str) -> None:
-    socket.send(json.dumps({"type": "prompt", "text": text}))
-
-
-def end(socket: ClientConnection, limit_s: float = 20) -> dict[str, Any]:
-    """How the turn ends, with all text that came before."""
-    said = ""
-    while (told := json.loads(socket.recv(limit_s)))["type"] not in ("end", "error", "aborted"):
-        said += told.get("content", "") if told["type"] == "token" else ""
-    return {**told, "said": said}
-
-
-def until_token(socket: ClientConnection) -> None:
-    while json.loads(socket.recv(10))["type"] != "token":
-        pass
-
-
-@contextmanager
-def running(place: Place) -> Iterator[Crew]:
-    log: list[str] = []
-    with place.running("--workers", "2") as manager:
-        assert manager.stderr is not None
-        stream = manager.stderr
-        reading = threading.Thread(target=lambda: log.extend(stream))
-        reading.start()
-        crew = Crew(place, manager, log)
-        try:
-            wait_for(crew.whole, "both workers")
-            yield crew
-        finally:
-            crew.close()
-            left = list(crew.workers().values()) if manager.poll() is None else []
-            manager.kill()
-            for pid in left:
-                wait_for(lambda pid=pid: not psutil.pid_exists(pid), "a worker to follow its manager")  # type: ignore[misc]
-            reading.join(10)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def crew(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Crew]:
+def store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the memory is."""
+    if request.param == "sqlite":
+        yield "sqlite:///jota.db"
+        return
+    with PostgresServer() as server:
+        yield server.create("jota")
+
+
+@pytest.fixture
+def crew(store: str, tmp_path: Path) -> Iterator[Crew]:
     place = Place(tmp_path, free_port())
     (tmp_path / "once.py").write_text(ONCE)
-    with ExitStack() as stack:
-        store = "sqlite:///jota.db"
-        if request.param == "postgres":
-            store = stack.enter_context(PostgresServer()).create("jota")
-        (tmp_path / "jota.yaml").write_text(YAML.format(store=store, port=place.port, listen=""))
-        yield stack.enter_context(running(place))
+    (tmp_path / "jota.yaml").write_text(YAML.format(store=store, port=place.port, listen=""))
+    with running(place) as crew:
+        yield crew
 
 
 def test_one_conversation_through_both_and_one_engine(crew: Crew) -> None:
@@ -215,6 +102,78 @@ def test_the_first_may_be_killed_too(crew: Crew) -> None:
     assert said[-1] == "after"
 
 
+@pytest.mark.parametrize("victim", [1, 2])
+def test_what_was_acknowledged_is_kept_whoever_is_killed(crew: Crew, victim: int) -> None:
+    apps = [crew.app(number, f"user{index}") for index, number in enumerate((1, 1, 2, 2))]
+    kept: dict[int, list[str]] = {index: [] for index in range(len(apps))}
+    talks: dict[int, str] = {}
+
+    def talk(index: int) -> None:
+        """Until the socket ends, or for so many turns; what is said to be kept is noted."""
+        for number in range(60):
+            try:
+                say(apps[index], f"{index} says {number}")
+                told = end(apps[index])
+            except ConnectionClosed:
+                return
+            if told["type"] == "end" and told["persisted"]:
+                kept[index].append(f"{index} says {number}")
+                talks[index] = told["conversation_id"]
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(talk, index) for index in kept]
+        wait_for(lambda: all(len(each) > 5 for each in kept.values()), "some turns of everybody")
+        os.kill(crew.workers()[victim], signal.SIGKILL)
+        for each in running:
+            each.result(60)
+    wait_for(crew.whole, "both workers")
+    survivors = [index for index, number in enumerate((1, 1, 2, 2)) if number != victim]
+    assert all(end_of_turn(apps[index])["persisted"] for index in survivors)
+    for index, said in kept.items():
+        path = f"/api/v1/conversations/{talks[index]}/messages?user_id=user{index}&limit=200"
+        wait_for(lambda path=path, said=said: set(said) <= of_user(crew, path), f"{len(said)} turns")  # type: ignore[misc]
+
+
+def end_of_turn(socket: ClientConnection) -> dict[str, Any]:
+    say(socket, "and now?")
+    return end(socket)
+
+
+def of_user(crew: Crew, path: str) -> set[str]:
+    """What the user said, of a conversation."""
+    return {each["content"] for each in crew.place.get(path)["messages"] if each["role"] == "user"}
+
+
+def test_nodes_are_at_the_first_only(tmp_path: Path) -> None:
+    place, broker = Place(tmp_path, free_port()), free_port()
+    (tmp_path / "once.py").write_text(ONCE)
+    yaml = YAML.format(store="sqlite:///jota.db", port=place.port, listen="")
+    nodes = f'  nodes: {{plugin: jota_mqtt, embedded: true, broker: "mqtt://127.0.0.1:{broker}"}}\n'
+    (tmp_path / "jota.yaml").write_text(yaml + nodes)
+    with running(place) as crew:
+        reports = {(told := place.get("/health"))["worker"]: told for _ in range(40)}
+        sections = {
+            number: [each["section"] for each in told["sections"]] for number, told in reports.items()
+        }
+        assert "nodes" in sections[1]
+        assert sections[2] == ["memory", "llm", "app"]
+        family = {
+            number: [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            for number, pid in crew.workers().items()
+        }
+        at_broker = {
+            number: [
+                line
+                for each in processes
+                for line in each.net_connections("tcp")
+                if line.laddr.port == broker
+            ]
+            for number, processes in family.items()
+        }
+        assert at_broker[1]
+        assert not at_broker[2]
+
+
 def test_a_stop_lets_answers_end(crew: Crew) -> None:
     sockets = [crew.app(1), crew.app(2, "ben")]
     for socket in sockets:
@@ -228,17 +187,17 @@ def test_a_stop_lets_answers_end(crew: Crew) -> None:
     assert crew.manager.wait(20) == 0
 
 
-def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path) -> None:
+def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path, store: str) -> None:
+    """Once at each of his apps, however long it is."""
     place, rest = Place(tmp_path, free_port()), free_port()
     (tmp_path / "once.py").write_text(ONCE)
     listen = f', listen: "127.0.0.1:{rest}", key: {BEARER}'
-    (tmp_path / "jota.yaml").write_text(
-        YAML.format(store="sqlite:///jota.db", port=place.port, listen=listen)
-    )
+    (tmp_path / "jota.yaml").write_text(YAML.format(store=store, port=place.port, listen=listen))
+    message = "tea " * 50_000
     with running(place) as crew:
         sockets = [crew.app(1), crew.app(2)]
         at = datetime.now(UTC) + timedelta(seconds=1)
-        body = json.dumps({"message": "tea", "trigger_at": at.isoformat()}).encode()
+        body = json.dumps({"message": message, "trigger_at": at.isoformat()}).encode()
         headers = {"Authorization": f"Bearer {BEARER}", "Content-Type": "application/json"}
         asked = urllib.request.Request(f"http://127.0.0.1:{rest}/reminders", body, headers)
         try:
@@ -248,7 +207,7 @@ def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path) -> None:
             raise AssertionError(refused.read()) from None
         for socket in sockets:
             told = json.loads(socket.recv(10))
-            assert (told["type"], told["content"]) == ("reminder", "tea")
+            assert (told["type"], told["content"]) == ("reminder", message)
             with pytest.raises(TimeoutError):
                 socket.recv(2)  # once
 
