@@ -17,7 +17,7 @@ from jota_core.api import HealthReport, ReminderDue, State, Worker
 from jota_core.config import Config
 from jota_core.host import Host, Meanwhile, serve
 
-from . import folder, logs, snapshot
+from . import crash, folder, logs, snapshot
 from .exits import INTERRUPTED, MISSING
 from .loading import load
 
@@ -64,6 +64,7 @@ def _work(config: Config, told: str, *, safe: bool) -> int:
     worker = Worker(**orjson.loads(told))
     config = divided(config, worker, Finder(safe=safe).plugin_class)
     secrets = config.secrets | {worker.key}
+    crash.hide(secrets)
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
     with nullcontext() if worker.is_first else folder.locked(config.data):
         return _run(config)
