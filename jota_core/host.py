@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from jota_core.api import HealthReport, SectionReport, State
-from jota_core.config import Config, HostSettings
+from jota_core.config import Config, HostSettings, Redaction
 from jota_core.hosting import Offer, Pace, Services, Supervisor
 from jota_core.runtime import (
     Assistant,
@@ -45,8 +45,9 @@ class Host:
         self.lan = HostLan()
         """What is on the LAN."""
         services = Services(
-            config.data, self.bus.publish, self.bus.subscribe, self.health, self.lan, self.lan.replay
-        )
+            config.data, self.bus.publish, self.bus.subscribe, self.health, self.lan, self.lan.replay,
+            clean=Redaction(config.secrets),
+        )  # fmt: skip
         self._supervisor = Supervisor(config.sections, services, _pace(config.host))
         self.lan.parts = self._lan_parts()
         self.sessions = SessionHub(self._parts())

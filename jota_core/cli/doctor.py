@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from jota_core.api import HealthReport
 from jota_core.config import Config
@@ -38,7 +39,7 @@ def examine(file: Path, data: Path | None, options: Sequence[str], *, safe: bool
     console = Console(soft_wrap=True)
     findings = [Finding("good", f"{file} is fine."), *_folder(config), *_sections(config)]
     for finding in findings:
-        console.print(MARKS[finding.mark], finding.sentence, highlight=False)
+        console.print(MARKS[finding.mark], escape(finding.sentence), highlight=False)
     return MISSING if any(finding.mark == "bad" for finding in findings) else FINE
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jota_core.api import HealthReport, SectionReport
@@ -52,7 +53,11 @@ def _sections(config: Config, report: HealthReport | None) -> Table:
         )
         colour = COLOURS.get(shown.state, "white")
         table.add_row(
-            section.name, section.plugin, _origin(section.plugin), f"[{colour}]{shown.state}[/]", shown.detail
+            section.name,
+            escape(section.plugin),
+            _origin(section.plugin),
+            f"[{colour}]{shown.state}[/]",
+            escape(shown.detail),
         )
     return table
 

@@ -14,6 +14,7 @@ from jota_core.config import BrokenPlugin, Config, ConfigProblems
 from jota_core.config import load as read
 from jota_core.hosting import Finder
 
+from . import crash
 from .exits import WRONG
 
 
@@ -21,11 +22,13 @@ def load(file: Path, data: Path | None, options: Sequence[str], *, safe: bool) -
     """The configuration; ends the command with exit code 2 after printing every problem."""
     finder = Finder(safe=safe)
     try:
-        return read(file, plugin_class=finder.plugin_class, environ=os.environ, options=options, data=data)
+        config = read(file, plugin_class=finder.plugin_class, environ=os.environ, options=options, data=data)
     except ConfigProblems as found:
         for problem in found.problems:
             typer.echo(str(problem), err=True)
         raise typer.Exit(WRONG) from None
+    crash.hide(config.secrets)
+    return config
 
 
 def installed() -> dict[str, type[Plugin[Any]]]:

@@ -17,7 +17,7 @@ from jota_core.api import HealthReport, ReminderDue, State, Worker
 from jota_core.config import Config
 from jota_core.host import Host, Meanwhile, serve
 
-from . import folder, logs, snapshot
+from . import crash, folder, logs, snapshot
 from .exits import INTERRUPTED, MISSING
 from .loading import load
 
@@ -81,6 +81,7 @@ def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> in
     worker = Worker(**orjson.loads(told))
     data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     secrets = config.secrets | {worker.key}
+    crash.hide(secrets)
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
     with folder.locked(own(data, worker.number)):
         share(data, worker.number)

@@ -2,6 +2,7 @@
 
 from .loader import CORE, Config, load
 from .problems import BrokenPlugin, ConfigProblems, LeftOut, Place, Problem, UnknownPlugin, nearest
+from .redaction import Redaction
 from .schema import json_schema
 from .sections import PluginClass, SectionConfig
 from .settings import AssistantSettings, HostSettings, RoutingSettings, TurnSettings
@@ -17,6 +18,7 @@ __all__ = [
     "Place",
     "PluginClass",
     "Problem",
+    "Redaction",
     "RoutingSettings",
     "SectionConfig",
     "TurnSettings",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jota_core.api import Settings
 
@@ -17,6 +18,7 @@ from .sections import Find, SectionConfig, check_routing, sections, validated
 from .settings import AssistantSettings, HostSettings, RoutingSettings, TurnSettings
 from .tree import Path_, Tree, dotted
 
+PASSWORD = re.compile(r"[\w+.-]+://[^/@:]*:([^/@]+)@")
 CORE: dict[str, type[Settings]] = {
     "host": HostSettings,
     "assistant": AssistantSettings,
@@ -79,7 +81,7 @@ def load(
         (("plugins", each.name, *path), value) for each in found for path, value in secrets(each.settings)
     ]
     warnings = tuple(_in_plain_text(document, [path for path, _ in known]))
-    values = frozenset(_forms(value for _, value in known)) | _passwords(document.hidden.values())
+    values = frozenset(_forms(value for _, value in known)) | frozenset(_passwords(document.value))
     return Config(file, place, host, assistant, turns, routing, found, warnings, secrets=values)
 
 
@@ -89,10 +91,13 @@ def _forms(secrets: Iterable[str]) -> Iterator[str]:
         yield from filter(None, (secret, *(pair.partition("=")[2] for pair in secret.split(","))))
 
 
-def _passwords(references: Iterable[str]) -> frozenset[str]:
-    """Passwords within URLs that came by reference, as in `postgresql://jota:PASSWORD@server/jota`."""
-    found = [re.match(r"\w+://[^/@:]*:([^/@]+)@", each) for each in references]
-    return frozenset(each[1] for each in found if each)
+def _passwords(value: Any) -> Iterator[str]:
+    """Passwords within URLs anywhere in the file, as in `postgresql://jota:PASSWORD@server/jota`."""
+    if isinstance(value, str):
+        yield from (found[1] for found in [PASSWORD.match(value)] if found)
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _passwords(each)
 
 
 def _in_order(problems: Sequence[Problem]) -> list[Problem]:

@@ -1,6 +1,7 @@
 """Plugins: find, build, call and supervise them."""
 
 from .backoff import Pace
+from .calls import current_section
 from .context import Services
 from .dispatcher import Dispatcher
 from .finder import Finder
@@ -8,4 +9,14 @@ from .lag import LoopWatch
 from .offers import Offer, Offers
 from .supervisor import Supervisor
 
-__all__ = ["Dispatcher", "Finder", "LoopWatch", "Offer", "Offers", "Pace", "Services", "Supervisor"]
+__all__ = [
+    "Dispatcher",
+    "Finder",
+    "LoopWatch",
+    "Offer",
+    "Offers",
+    "Pace",
+    "Services",
+    "Supervisor",
+    "current_section",
+]

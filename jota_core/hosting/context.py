@@ -35,6 +35,8 @@ class Services:
     lan: Lan
     came_up: Callable[[str], Awaitable[None]]
     """Called when a section begins to be heard."""
+    clean: Callable[[str], str] = str
+    """A sentence without secrets, before anybody is shown it."""
 
 
 class SectionContext(PluginContext):

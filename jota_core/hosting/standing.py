@@ -34,7 +34,12 @@ class Standing:
     """The state of one section; every change is told to `changed`, going and coming back to the log."""
 
     def __init__(
-        self, section: str, plugin: str, pace: Pace, changed: Callable[[SectionReport], None]
+        self,
+        section: str,
+        plugin: str,
+        pace: Pace,
+        changed: Callable[[SectionReport], None],
+        clean: Callable[[str], str] = str,
     ) -> None:
         self.section = section
         self.plugin = plugin
@@ -47,6 +52,7 @@ class Standing:
         """Whether its hooks are called: it is set up and its hooks are not switched off."""
         self._pace = pace
         self._changed = changed
+        self._clean = clean
         self._retry_at: float | None = None
         self._troubles: dict[str, str] = {}
         self._told = 0
@@ -63,6 +69,7 @@ class Standing:
         if state is not self.state and state not in LEGAL[self.state]:
             raise RuntimeError(f"Section {self.section!r} cannot go from {self.state} to {state}.")
         self._retry_at = None if retry_in_s is None else _now() + retry_in_s
+        detail = self._clean(detail)
         if (state, detail) == (self.state, self.detail):
             return
         self.state, self.detail = state, detail

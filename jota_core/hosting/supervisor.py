@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,8 @@ class Supervisor:
         self._pace = pace
         self._required = {each.name for each in sections if each.required}
         self._standings = {
-            each.name: Standing(each.name, each.plugin, pace, self._changed) for each in sections
+            each.name: Standing(each.name, each.plugin, pace, self._changed, services.clean)
+            for each in sections
         }
         plugins = self._build(sections)
         self.dispatcher = Dispatcher(plugins, self._standings, pace.hook_timeout_s)
@@ -87,9 +88,10 @@ class Supervisor:
 
     def reports(self, health: Mapping[str, Health] | None = None) -> tuple[SectionReport, ...]:
         """How every section stands, in the order of `jota.yaml`; with what they say of themselves."""
-        words = health or {}
+        clean, words = self._services.clean, health or {}
         return tuple(
-            _with_word(standing.report(), words.get(name)) for name, standing in self._standings.items()
+            _with_word(standing.report(), words.get(name), clean)
+            for name, standing in self._standings.items()
         )
 
     def _build(self, sections: Sequence[SectionConfig]) -> dict[str, Plugin[Any]]:
@@ -137,11 +139,11 @@ class Supervisor:
         self._services.publish(event)
 
 
-def _with_word(report: SectionReport, word: Health | None) -> SectionReport:
+def _with_word(report: SectionReport, word: Health | None, clean: Callable[[str], str]) -> SectionReport:
     """A section that runs but says that it is not well counts as degraded."""
     if word is None:
         return report
     if report.state is not State.RUNNING:
-        return replace(report, hint=word.hint)
+        return replace(report, hint=clean(word.hint))
     state = State.RUNNING if word.ok else State.DEGRADED
-    return replace(report, state=state, detail=word.detail, hint=word.hint)
+    return replace(report, state=state, detail=clean(word.detail), hint=clean(word.hint))
