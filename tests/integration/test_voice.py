@@ -65,7 +65,7 @@ async def stream(socket: ClientConnection, sound: np.ndarray, pcm16: bool = Fals
         await asyncio.sleep(began + start / 16_000 - asyncio.get_running_loop().time())
 
 
-async def until(socket: ClientConnection, kind: str, limit_s: float = 20) -> list[Any]:
+async def until(socket: ClientConnection, kind: str, limit_s: float = 60) -> list[Any]:
     """Everything up to the first frame of this type; sound as bytes."""
     told: list[Any] = []
     async with asyncio.timeout(limit_s):
