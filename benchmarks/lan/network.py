@@ -81,8 +81,11 @@ class Loopback:
         """Nothing was made."""
 
 
+DOCKER, INNER = "docker0", "172.17.0.1"
+
+
 class Namespaces:
-    """Machines with an `eth0` each, on one bridge."""
+    """Machines with an `eth0` each, on one bridge, and a `docker0` of the same address, as Docker does."""
 
     kind = "namespaces"
 
@@ -130,6 +133,8 @@ class Namespaces:
     def _start(self, machine: Machine) -> None:
         self._in(machine.name, "link", "set", "lo", "up")
         self._in(machine.name, "link", "set", "eth0", "up")
+        self._in(machine.name, "link", "add", DOCKER, "up", "type", "bridge")
+        self._in(machine.name, "addr", "add", f"{INNER}/16", "dev", DOCKER)
         self._give(machine)
         self.machines[machine.name] = machine
 

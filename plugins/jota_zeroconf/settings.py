@@ -35,7 +35,7 @@ class ZeroconfSettings(Settings):
     also: tuple[AlsoSettings, ...] = ()
     """Other services of this machine to announce, such as a broker."""
     interfaces: tuple[str, ...] = ()
-    """Addresses of this machine to use; none means all but loopback."""
+    """Addresses of this machine to use; none means all but those of loopback and of bridges to containers."""
 
     @field_validator("interfaces")
     @classmethod

@@ -201,6 +201,13 @@ def test_flapping_is_told_once_in_a_while_and_comes_to_rest(machines: House, tmp
         assert app.ask("hello")["type"] == "end"
 
 
+def test_a_bridge_to_containers_is_not_the_lan(machines: House) -> None:
+    lan = network(machines)
+    greenhouse = machines.center("greenhouse")
+    wait_for(lambda: "Looking around on" in greenhouse.log, "it to look around")
+    assert f"Looking around on {lan.machines['greenhouse'].address} as" in greenhouse.log
+
+
 def test_a_name_in_a_url_is_found_by_multicast(machines: House, tmp_path: Path) -> None:
     machines.center("greenhouse")
     main = main_host(machines, tmp_path, "ws://greenhouse.local:3000")
