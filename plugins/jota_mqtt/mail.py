@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jota_core.api import Refused
 
-from .broker.link import Delivery
+from .broker.client import Delivery
 from .receiving import Receiving
 from .wire.payloads import Older, read
 from .wire.topics import HOSTS, OLDER_STT, of_host, of_node, split

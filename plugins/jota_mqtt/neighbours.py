@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jota_core.api import MemoryStoreError
 
-from .broker.link import Delivery
+from .broker.client import Delivery
 from .nodes.ownership import BEAT_S, LEASE_S, Ownership
 from .talk.witness import Witness
 from .wire.payloads import Owner

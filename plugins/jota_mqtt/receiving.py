@@ -10,7 +10,7 @@ import orjson
 
 from jota_core.api import Code, JotaError, Refused
 
-from .broker.link import Delivery
+from .broker.client import Delivery
 from .nodes.node import KNOWN_WORDS, Node
 from .talk.replies import error_of
 from .talk.requests import Request, request_of

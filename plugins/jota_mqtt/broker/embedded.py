@@ -22,7 +22,8 @@ TAKEN = (
     "Port {0} is taken by another program. If that is a broker of yours, set `embedded: false` in this "
     "section; else stop it, or choose another port in `broker:`."
 )
-CHILD = "jota_mqtt.broker.child"
+CHILD = Path(__file__).with_name("child.py")
+"""Run as a file: as a module it would bring the whole of Jota along, 15 MB of it."""
 LOOK_S = 0.05
 # Its log keeps every message of a topic filter until it is overwritten: a small one is enough for a house.
 TOML = """id = 0
@@ -94,7 +95,7 @@ class Embedded:
         self._check_port()
         # Its own session: Ctrl-C in a terminal is the host's to handle, and it drains first.
         self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", CHILD, str(self._file),
+            sys.executable, "-P", str(CHILD), str(self._file),
             stdin=PIPE, stdout=DEVNULL, stderr=PIPE, start_new_session=True,
         )  # fmt: skip
         watching = asyncio.ensure_future(self._watch(process))

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from jota_core.api import Code, Refused
 
-from ..broker.link import Delivery
+from ..broker.client import Delivery
 from ..wire.payloads import Asked
 from ..wire.topics import REQUEST_ID, may_answer_at
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 import orjson
 
-from ..broker.link import Delivery
+from ..broker.client import Delivery
 from ..wire.payloads import read_asked
 
 WITNESS_S = 10.0

@@ -34,7 +34,7 @@ async def killed(house: House, broker: Broker) -> None:
         broker.kill()
         return
     children = await asyncio.create_subprocess_exec(
-        "pgrep", "-P", str(os.getpid()), "-f", "jota_mqtt.broker.child", stdout=asyncio.subprocess.PIPE
+        "pgrep", "-P", str(os.getpid()), "-f", "jota_mqtt/broker/child.py", stdout=asyncio.subprocess.PIPE
     )
     out, _ = await children.communicate()
     for line in out.split():
