@@ -105,7 +105,7 @@ from .speech import (
 )
 from .tags import Kind, TagSplitter
 from .tasks import TaskOwner
-from .trail import follow, turn_under_way
+from .trail import follow, section_at_work, turn_under_way
 from .turns import (
     Conversation,
     Outcome,
@@ -235,6 +235,7 @@ __all__ = [
     "hookimpl",
     "is_loopback",
     "places_of",
+    "section_at_work",
     "split_listen",
     "turn_under_way",
 ]

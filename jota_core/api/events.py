@@ -166,6 +166,10 @@ class GenerationFinished:
 class StoreUsed:
     """Fact: the memory was asked for something."""
 
+    turn_id: str
+    """For which turn; empty outside of turns."""
+    operation: str
+    """The method of `MemoryStore`."""
     seconds: float
     is_ok: bool
 

@@ -52,6 +52,10 @@ class Health:
     """A sentence for people; with the fix where there is one."""
     hint: str = ""
     """Worth saying by `jota doctor` even when all is well."""
+    running: int = 0
+    """Requests that it works on now."""
+    waiting: int = 0
+    """Requests that wait in its queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,14 @@ class SectionReport:
     offences: int = 0
     """Hooks that failed, and blocks of the event loop."""
     retry_in_s: float | None = None
+    hooks: int = 0
+    """Calls of its hooks."""
+    hooks_s: float = 0.0
+    """What they took together, waiting included."""
+    running: int = 0
+    """Requests that it works on now."""
+    waiting: int = 0
+    """Requests that wait in its queue."""
 
 
 @dataclass(frozen=True, slots=True)

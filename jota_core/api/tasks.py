@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextvars import Context
 from typing import Any
+
+from .trail import trail
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ class TaskOwner:
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as a task that belongs to this owner."""
         # A context of its own: what the task starts must not be taken for its caller's.
-        task = asyncio.get_running_loop().create_task(work, name=f"{self._name}:{name}", context=Context())
+        task = asyncio.get_running_loop().create_task(work, name=f"{self._name}:{name}", context=trail())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

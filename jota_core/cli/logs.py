@@ -13,9 +13,8 @@ from typing import Literal
 
 import orjson
 
-from jota_core.api import turn_under_way
+from jota_core.api import section_at_work, turn_under_way
 from jota_core.config import Redaction
-from jota_core.hosting import current_section
 
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code not in (9, 10)}
 """Control characters are written out, so that no value can forge or repaint a line."""
@@ -125,7 +124,7 @@ def _section(record: logging.LogRecord) -> str:
     """Whose line it is: the section that a logger is named for, else the one whose code runs."""
     if record.name.startswith(SECTION):
         return record.name.removeprefix(SECTION)
-    return current_section.get() or ""
+    return section_at_work.get()
 
 
 def _text(value: str) -> str:

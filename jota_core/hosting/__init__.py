@@ -1,7 +1,6 @@
 """Plugins: find, build, call and supervise them."""
 
 from .backoff import Pace
-from .calls import current_section
 from .context import Services
 from .dispatcher import Dispatcher
 from .finder import Finder
@@ -18,5 +17,4 @@ __all__ = [
     "Pace",
     "Services",
     "Supervisor",
-    "current_section",
 ]

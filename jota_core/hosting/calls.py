@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any
+
+from jota_core.api import section_at_work
 
 current_section: ContextVar[str | None] = ContextVar("current_section", default=None)
 """The section whose code runs now; tasks that it starts inherit the value."""
+
+Marks = tuple[Token[str | None], Token[str]]
 
 GRACE_S = 1.0
 """For cleaning up after a time limit; then the call is abandoned."""
@@ -34,7 +38,7 @@ async def call(
     task = asyncio.current_task()
     assert task is not None
     cancels = task.cancelling()
-    token = current_section.set(section)
+    marks = _enter(section)
     try:
         result = function(*arguments)
         if isinstance(result, Awaitable):
@@ -42,11 +46,11 @@ async def call(
     except GeneratorExit:
         raise  # our own coroutine is thrown away, maybe in another context
     except BaseException as error:
-        current_section.reset(token)
+        _leave(marks)
         if isinstance(error, asyncio.CancelledError) and task.cancelling() > cancels:
             raise
         raise CallFailed(error) from error
-    current_section.reset(token)
+    _leave(marks)
     if task.cancelling() > cancels:
         raise asyncio.CancelledError
     return result
@@ -54,13 +58,22 @@ async def call(
 
 def call_now(section: str, function: Callable[..., object], *arguments: object) -> Any:
     """Call a plugin's plain function. Raises `CallFailed` for whatever it raises."""
-    token = current_section.set(section)
+    marks = _enter(section)
     try:
         return function(*arguments)
     except BaseException as error:
         raise CallFailed(error) from error
     finally:
-        current_section.reset(token)
+        _leave(marks)
+
+
+def _enter(section: str) -> Marks:
+    return current_section.set(section), section_at_work.set(section)
+
+
+def _leave(marks: Marks) -> None:
+    current_section.reset(marks[0])
+    section_at_work.reset(marks[1])
 
 
 def _coroutine(result: Awaitable[Any]) -> Coroutine[Any, Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Any, TypeVar
 
 import pluggy
@@ -164,7 +165,7 @@ class Dispatcher:
         """What one section answers. Raises `JotaError` when it says so, else `CallFailed`."""
         if not each.standing.listening:
             return None
-        limit = limit_s or self._timeout_s
+        limit, began = limit_s or self._timeout_s, monotonic()
         try:
             answer = await call(each.standing.section, each.function, *each.arguments(given), limit_s=limit)
         except CallFailed as failed:
@@ -172,6 +173,9 @@ class Dispatcher:
                 raise failed.error from None
             self._blame(each, failed.error, limit)
             raise
+        finally:
+            each.standing.hooks += 1
+            each.standing.hooks_s += monotonic() - began
         if answer is None or isinstance(answer, kind):
             return answer
         wrong = TypeError(f"it answered {type(answer).__name__} instead of {kind.__name__}")

@@ -48,6 +48,9 @@ class Standing:
         self.detail = ""
         self.restarts = 0
         self.offences = 0
+        self.hooks = 0
+        self.hooks_s = 0.0
+        """Calls of its hooks, and what they took together."""
         self.listening = False
         """Whether its hooks are called: it is set up and its hooks are not switched off."""
         self._pace = pace
@@ -113,6 +116,7 @@ class Standing:
         return SectionReport(
             self.section, self.plugin, self.kinds, self.state, self.detail,
             restarts=self.restarts, offences=self.offences, retry_in_s=retry,
+            hooks=self.hooks, hooks_s=round(self.hooks_s, 6),
         )  # fmt: skip
 
     def _switch_off(self, sentence: str) -> None:

@@ -143,7 +143,8 @@ def _with_word(report: SectionReport, word: Health | None, clean: Callable[[str]
     """A section that runs but says that it is not well counts as degraded."""
     if word is None:
         return report
+    report = replace(report, hint=clean(word.hint), running=word.running, waiting=word.waiting)
     if report.state is not State.RUNNING:
-        return replace(report, hint=clean(word.hint))
+        return report
     state = State.RUNNING if word.ok else State.DEGRADED
-    return replace(report, state=state, detail=clean(word.detail), hint=clean(word.hint))
+    return replace(report, state=state, detail=clean(word.detail))

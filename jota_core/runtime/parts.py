@@ -19,6 +19,7 @@ from jota_core.api import (
     Sampling,
     StoreUsed,
     TurnDraft,
+    turn_under_way,
 )
 
 from .bus import Bus
@@ -106,7 +107,7 @@ class Parts:
         name = chosen if chosen in candidates else self.routing.choose(str(draft.conversation_id), candidates)
         return name, self.routing.backends[name]
 
-    async def stored(self, work: Awaitable[T]) -> T:
+    async def stored(self, operation: str, work: Awaitable[T]) -> T:
         """What the memory answers, within its time limit. Raises `MemoryStoreError`."""
         limit, began, is_ok = self.limits.store_timeout_s, monotonic(), False
         try:
@@ -118,4 +119,4 @@ class Parts:
             sentence = f"The memory did not answer within {limit:g} s. Try again in a moment."
             raise MemoryStoreError(Code.MEMORY_UNAVAILABLE, sentence, retry_after_s=2.0) from None
         finally:
-            self.bus.publish(StoreUsed(monotonic() - began, is_ok))
+            self.bus.publish(StoreUsed(turn_under_way.get(), operation, monotonic() - began, is_ok))

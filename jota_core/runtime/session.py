@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections import deque
 from dataclasses import replace
@@ -26,18 +25,18 @@ from jota_core.api import (
     TurnFinished,
     TurnOptions,
     Utterance,
+    turn_under_way,
 )
 
 from .conversations import LiveConversation
 from .spoken import SpokenReply
-from .turn import Turn
+from .turn import Turn, log_end
 from .utterances import LiveUtterance
 
 if TYPE_CHECKING:
     from .sessions import SessionHub
 
 TURN_ID = re.compile(r"[0-9A-Za-z:_-]{1,64}")
-log = logging.getLogger(__name__)
 
 
 class LiveSession(Session):
@@ -140,6 +139,7 @@ class LiveSession(Session):
                 self._queue = None
 
     async def _run(self, turn: Turn) -> None:
+        turn_under_way.set(turn.id)
         try:
             if self.live is None:
                 self.live = await self._hub.attach(self.principal.id)
@@ -155,6 +155,7 @@ class LiveSession(Session):
                     self._hub.running.discard(turn)
         if ended.error and ended.error.code is Code.NOT_FOUND:
             self.live = None  # deleted meanwhile: the next message begins anew
+        log_end(ended)
         code = ended.error.code.value if ended.error else None
         self._hub.parts.bus.publish(TurnFinished(turn.id, self.door, ended.outcome, ended.stats, code))
 

@@ -124,7 +124,7 @@ class SessionHub(Sessions):
     ) -> LiveConversation:
         """The live conversation of an owner. Raises `MemoryStoreError`."""
         opening = self.memory.open_conversation(owner, conversation_id, new=new)
-        return self._live.attach(await self.parts.stored(opening))
+        return self._live.attach(await self.parts.stored("open_conversation", opening))
 
     def detach(self, session: LiveSession) -> None:
         """A session was closed."""

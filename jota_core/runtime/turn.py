@@ -31,7 +31,6 @@ from jota_core.api import (
     TurnRecord,
     TurnResult,
     Usage,
-    turn_under_way,
 )
 
 from . import prompt
@@ -83,7 +82,6 @@ class Turn:
 
     async def run(self, live: LiveConversation) -> TurnEnded:
         """Answer, store, tell. Returns the last event, which the sink has been sent."""
-        turn_under_way.set(self.id)
         try:
             await self._generate_answer(live)
         except JotaError as error:
@@ -95,23 +93,14 @@ class Turn:
             )
         ended = await self._finish(live)
         await self._reply.send(ended)
-        self._log_end(ended)
         return ended
-
-    def _log_end(self, ended: TurnEnded) -> None:
-        """One line for each turn; never what was said."""
-        stats, error = ended.stats, f" ({ended.error.code})" if ended.error else ""
-        first = "none" if stats.ttft_ms is None else f"{stats.ttft_ms:.0f} ms"
-        log.info(
-            "Turn %s%s: %d tokens of %s, the first after %s, %.0f ms in all.",
-            ended.outcome, error, stats.tokens, stats.backend or "nobody", first, stats.total_ms,
-        )  # fmt: skip
 
     async def _generate_answer(self, live: LiveConversation) -> None:
         if self._cutter.reason is not None:
             raise self._cutter.reason
         self._memory = self._parts.memory
-        record = await self._parts.stored(self._memory.begin_turn(self.id, live.id, live.owner, self._text))
+        beginning = self._memory.begin_turn(self.id, live.id, live.owner, self._text)
+        record = await self._parts.stored("begin_turn", beginning)
         await self._reply.send(TurnBegan(self.id, live.id, record.user_message_id))
         if record.is_repeated:
             await self._answer_again(self._memory, record)
@@ -154,7 +143,8 @@ class Turn:
         recall = self._memory.recall(live.id, live.owner, limit=self._parts.limits.history_messages)
         fixed = [*(message.content for message in prompt.build(draft)), *map(str, draft.tools)]
         answer = self._sampling.max_tokens or 0
-        return await prompt.window(live, await self._parts.stored(recall), fixed, backend, answer)
+        recalled = await self._parts.stored("recall", recall)
+        return await prompt.window(live, recalled, fixed, backend, answer)
 
     def _request(self, draft: TurnDraft, live: LiveConversation) -> GenerateRequest:
         return GenerateRequest(
@@ -228,10 +218,20 @@ class Turn:
 
     async def _persist(self, memory: MemoryStore, record: TurnRecord, result: TurnResult) -> bool:
         try:
-            return await self._parts.stored(memory.finish_turn(record, result))
+            return await self._parts.stored("finish_turn", memory.finish_turn(record, result))
         except MemoryStoreError as error:
             log.error("The answer of turn %s was not stored: %s", self.id, error.sentence)
             return False
         except Exception:
             log.exception("The answer of turn %s was not stored.", self.id)
             return False
+
+
+def log_end(ended: TurnEnded) -> None:
+    """One line for each turn; never what was said."""
+    stats, error = ended.stats, f" ({ended.error.code})" if ended.error else ""
+    first = "none" if stats.ttft_ms is None else f"{stats.ttft_ms:.0f} ms"
+    log.info(
+        "Turn %s%s: %d tokens of %s, the first after %s, %.0f ms in all.",
+        ended.outcome, error, stats.tokens, stats.backend or "nobody", first, stats.total_ms,
+    )  # fmt: skip

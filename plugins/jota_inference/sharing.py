@@ -13,8 +13,10 @@ class SharedInference(Sharing):
     """An Inference Center on this machine only."""
 
     def server(self, worker: Worker) -> tuple[str, dict[str, Any]]:
-        settings = {"listen": worker.address("inference"), "keys": {"workers": worker.key}}
-        return "jota_inference_center", {**settings, "max_sessions": SESSIONS * worker.count}
+        return "jota_inference_center", {
+            "listen": worker.address("inference"), "reuse_port": True,
+            "keys": {"workers": worker.key}, "max_sessions": SESSIONS * worker.count,
+        }  # fmt: skip
 
     def client(self, worker: Worker) -> tuple[str, dict[str, Any]]:
         url = f"ws://{worker.address('inference')}"

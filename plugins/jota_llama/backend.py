@@ -78,7 +78,8 @@ class LlamaBackend(InferenceBackend):
         detail = (
             f"{engine.model.name}, {engine.plan.parallel} answers at once, {engine.plan.context} tokens each."
         )
-        return Health(ok=True, detail=detail, hint=hint)
+        slots = engine.slots
+        return Health(True, detail, hint, slots.running, slots.waiting)
 
     def _info(self, model: Installed, loaded: Installed | None) -> ModelInfo:
         known = named(model.name)

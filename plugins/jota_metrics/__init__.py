@@ -88,8 +88,7 @@ class JotaMetrics(Plugin[MetricsSettings]):
 
     async def _page(self) -> tuple[bytes, str]:
         assert self._meters is not None
-        self._meters.look(await self._door.context.health())
-        return self._meters.page()
+        return self._meters.page(await self._door.context.health())
 
 
 def _joined(host: str, port: int) -> str:

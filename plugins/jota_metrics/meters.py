@@ -12,15 +12,15 @@ from jota_core.api import (
     SectionChanged,
     SessionClosed,
     SessionOpened,
-    State,
     StoreUsed,
     TurnFinished,
 )
 
+from .seen import Seen
+
 FIRST_TOKEN_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 TURN_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 STORE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
-UP = (State.RUNNING, State.DEGRADED)
 
 
 class Meters:
@@ -50,47 +50,28 @@ class Meters:
         )
         self._sessions = Gauge("jota_sessions", "Sessions open now.", ["door"], registry=registry)
         self._opened = Counter("jota_sessions_opened", "Sessions opened.", ["door"], registry=registry)
-        self._up = Gauge("jota_section_up", "1 while a section works.", ["section"], registry=registry)
         self._changes = Counter(
             "jota_section_changes", "Changes of state.", ["section", "state"], registry=registry
         )
         self._blocked = Counter(
             "jota_loop_blocked", "Times that the event loop stood still.", ["section"], registry=registry
         )
-
         self._generations = Counter(
             "jota_generations", "Answers for other machines.", ["backend", "outcome"], registry=registry
         )
         self._store_time = Histogram(
-            "jota_store_seconds", "What the memory took for each request of a turn.",
+            "jota_store_seconds", "What the memory took for a request.", ["operation"],
             buckets=STORE_S, registry=registry,
         )  # fmt: skip
         self._store_errors = Counter(
-            "jota_store_errors", "Requests that the memory did not fulfil.", registry=registry
+            "jota_store_errors", "Requests that the memory did not fulfil.", ["operation"], registry=registry
         )
-        self._running = Gauge("jota_turns_running", "Turns under way.", registry=registry)
-        self._waiting = Gauge("jota_turns_waiting", "Messages that wait for their turn.", registry=registry)
-        self._lag = Gauge("jota_loop_lag_seconds", "Worst lag of the last minute.", registry=registry)
-        self._restarts = Gauge(
-            "jota_section_restarts", "Restarts since the start.", ["section"], registry=registry
-        )
-        self._offences = Gauge(
-            "jota_section_offences", "Hooks that failed, and blocks of the loop.", ["section"],
-            registry=registry,
-        )  # fmt: skip
+        self._seen = Seen()
+        registry.register(self._seen)
 
-    def look(self, report: HealthReport) -> None:
-        """Take what is not told but can be seen."""
-        self._running.set(report.turns_running)
-        self._waiting.set(report.turns_waiting)
-        self._lag.set(report.loop_lag_ms / 1000)
-        for section in report.sections:
-            self._up.labels(section.section).set(section.state in UP)
-            self._restarts.labels(section.section).set(section.restarts)
-            self._offences.labels(section.section).set(section.offences)
-
-    def page(self) -> tuple[bytes, str]:
-        """All meters as text, and its content type."""
+    def page(self, report: HealthReport) -> tuple[bytes, str]:
+        """All meters as text, those of the report included, and its content type."""
+        self._seen.report = report
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def turn_finished(self, fact: TurnFinished) -> None:
@@ -113,9 +94,9 @@ class Meters:
 
     def store_used(self, fact: StoreUsed) -> None:
         """Count a request to the memory."""
-        self._store_time.observe(fact.seconds)
+        self._store_time.labels(fact.operation).observe(fact.seconds)
         if not fact.is_ok:
-            self._store_errors.inc()
+            self._store_errors.labels(fact.operation).inc()
 
     def session_opened(self, fact: SessionOpened) -> None:
         """One session more."""
@@ -127,8 +108,7 @@ class Meters:
         self._sessions.labels(fact.door).dec()
 
     def section_changed(self, fact: SectionChanged) -> None:
-        """A section went or came back."""
-        self._up.labels(fact.section).set(fact.state in UP)
+        """A section changed its state."""
         self._changes.labels(fact.section, fact.state).inc()
 
     def loop_blocked(self, fact: LoopBlocked) -> None:

@@ -75,7 +75,8 @@ class LocalSpeech(SpeechBackend):
     def health(self) -> Health:
         """Which voices there are."""
         fix = f"English only; `jota models pull {KOKORO.name}` fetches the Spanish voice."
-        return Health(True, "English and Spanish." if self._has_spanish() else fix)
+        said = "English and Spanish." if self._has_spanish() else fix
+        return Health(True, said, running=min(1, self._waiting), waiting=max(0, self._waiting - 1))
 
     def _language(self, text: str, options: SpeakOptions) -> str:
         """As asked for, by the voice or by name; Spanish needs its voice."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from jota_core.api import (
     GenerationFinished,
+    Health,
     Plugin,
     PluginContext,
     Settings,
     SetupFailed,
+    StoreUsed,
     TurnFinished,
     hookimpl,
 )
@@ -48,10 +50,16 @@ class JotaTracing(Plugin[TracingSettings]):
             module: Any = await asyncio.to_thread(import_module, "jota_tracing.spans")
         except ImportError:
             raise SetupFailed(MISSING) from None
-        spans = self._spans = module.Spans(self.settings.endpoint, self.settings.service)
+        spans = self._spans = module.Spans(self.settings.endpoint, self.settings.service, ctx.log)
         ctx.on_close(self._close)
+        ctx.subscribe(StoreUsed, spans.store)
         ctx.subscribe(TurnFinished, spans.turn)
         ctx.subscribe(GenerationFinished, spans.generation)
+
+    @hookimpl
+    async def jota_health(self) -> Health:
+        """Jota itself is well without a collector, so that this is a hint."""
+        return Health(True, hint=self._spans.trouble if self._spans else "")
 
     async def _close(self) -> None:
         """Send what waits; in a thread, since a collector may be slow or away."""

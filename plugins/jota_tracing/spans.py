@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from hashlib import sha256
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
-from jota_core.api import GenerationFinished, Outcome, TurnFinished
+from jota_core.api import GenerationFinished, Outcome, StoreUsed, TurnFinished
+
+from .sending import Sender
 
 CLOSE_MS = 3000
-EXPORT_S = 3.0
 MS = 1_000_000
 """Nanoseconds of one."""
 
@@ -37,14 +38,19 @@ class TurnIds(IdGenerator):
 class Spans:
     """Sends spans in a thread of its own; a collector that is away costs nothing but the spans."""
 
-    def __init__(self, endpoint: str, service: str) -> None:
+    def __init__(self, endpoint: str, service: str, log: logging.Logger) -> None:
         self._ids = TurnIds()
         self._provider = TracerProvider(
             resource=Resource.create({"service.name": service}), id_generator=self._ids
         )
-        exporter = OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
+        self._sender = Sender(endpoint, log)
+        self._provider.add_span_processor(BatchSpanProcessor(self._sender, schedule_delay_millis=1000))
         self._tracer = self._provider.get_tracer("jota")
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is sent now; empty while all is well."""
+        return self._sender.trouble
 
     def turn(self, fact: TurnFinished) -> None:
         """A turn, with the generation in it."""
@@ -70,8 +76,21 @@ class Spans:
         span.set_attributes({"jota.tokens": fact.tokens, "jota.outcome": fact.outcome})
         span.end(end)
 
+    def store(self, fact: StoreUsed) -> None:
+        """A request of a turn to the memory: `begin_turn`, `recall`, `finish_turn`."""
+        if not fact.turn_id:
+            return
+        end = time.time_ns()
+        span = self._child(fact.operation, fact.turn_id, end - int(fact.seconds * 1000 * MS))
+        span.set_attribute("jota.turn", fact.turn_id)
+        if not fact.is_ok:
+            span.set_status(StatusCode.ERROR)
+        span.end(end)
+
     def close(self) -> None:
-        """Send what waits, within a limit."""
+        """Send what waits, within a limit; nothing to a collector that is known to be away."""
+        if self.trouble:
+            self._sender.shutdown()  # type: ignore[no-untyped-call]  # the library's
         self._provider.force_flush(CLOSE_MS)
         self._provider.shutdown()
 

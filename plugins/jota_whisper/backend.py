@@ -82,7 +82,7 @@ class WhisperBackend(TranscriptionBackend):
         if self._engine is None or not self._engine.is_ready:
             return Health(False, self._engine.trouble if self._engine else "It has not been started yet.")
         settings, count = self._settings, len(self._engine.streams)
-        return Health(True, f"{settings.model}, {count} of {settings.streams} utterances.")
+        return Health(True, f"{settings.model}, {count} of {settings.streams} utterances.", running=count)
 
     async def transcribe(self, utterance: Utterance) -> AsyncGenerator[Heard, None]:
         engine = self._ready()

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -64,6 +64,14 @@ class Chatty(Plugin[ChattySettings]):
         except OSError:
             logging.getLogger("a.library").exception("it failed")
 """
+
+
+def until(holds: Callable[[], object], what: str, limit_s: float = 20) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
+        time.sleep(0.2)
 
 
 class Collector(http.server.BaseHTTPRequestHandler):
@@ -133,8 +141,9 @@ def test_one_turn_through_two_machines(tmp_path: Path, collector: tuple[int, lis
         _every_figure_of_the_dashboard_is_exported(counted | shown)
     turn = told["turn_id"]
     lines = [[json.loads(line) for line in each] for each in (log, far_log)]
-    for found in lines:
-        assert any(line.get("turn") == turn and "tokens" in line["message"] for line in found)
+    for found, section in zip(lines, ("app", "center"), strict=True):
+        [end] = [line for line in found if line.get("turn") == turn and "tokens" in line["message"]]
+        assert end["section"] == section
     whole = "".join((*log, *far_log))
     assert KEY not in whole
     assert "connecting to http://user:[secret]@example" in whole
@@ -142,7 +151,8 @@ def test_one_turn_through_two_machines(tmp_path: Path, collector: tuple[int, lis
     assert "hello you" not in whole
     assert counted["jota_generations_total"] == 1
     assert counted["jota_tokens_total"] == shown["jota_tokens_total"] > 0
-    assert shown["jota_store_seconds_count"] >= 3
+    assert shown["jota_store_seconds_count"] == 4  # open_conversation, begin_turn, recall, finish_turn
+    assert shown["jota_section_hooks_total"] > 0 and shown["jota_section_hook_seconds_total"] > 0
     assert shown["jota_turns_total"] == 1
     _one_trace(spans, turn)
 
@@ -150,12 +160,14 @@ def test_one_turn_through_two_machines(tmp_path: Path, collector: tuple[int, lis
 def _one_trace(spans: list[tuple[str, Any]], turn: str) -> None:
     by_name = {span.name: (service, span) for service, span in spans}
     assert {name: service for name, (service, _) in by_name.items()} == {
-        "turn": "main", "answer": "main", "generation": "center",
+        "turn": "main", "open_conversation": "main", "begin_turn": "main", "recall": "main", "answer": "main", "finish_turn": "main",
+        "generation": "center",
     }  # fmt: skip
     assert {span.trace_id.hex() for _, span in spans} == {turn}
     root = by_name["turn"][1]
     assert all(span.parent_span_id == root.span_id for name, (_, span) in by_name.items() if name != "turn")
-    assert root.start_time_unix_nano <= by_name["answer"][1].start_time_unix_nano < root.end_time_unix_nano
+    began = [by_name[name][1].start_time_unix_nano for name in ("turn", "recall", "answer", "finish_turn")]
+    assert began == sorted(began) and began[-1] <= root.end_time_unix_nano
 
 
 def metrics(port: int) -> dict[str, float]:
@@ -181,6 +193,40 @@ def _every_figure_of_the_dashboard_is_exported(exported: dict[str, float]) -> No
     names = exported.keys() | {f"{name}_total" for name in exported}
     assert len(wanted) > 10
     assert not wanted - names
+
+
+ONE_AT_A_TIME = """
+plugins:
+  memory: {{plugin: jota_db}}
+  llm: {{plugin: jota_inference, url: "ws://127.0.0.1:{center}", client_id: orchestrator, key: {{env: CENTER_KEY}}, sessions: 1}}
+  app: {{plugin: jota_http, listen: "127.0.0.1:{app}"}}
+  metrics: {{plugin: jota_metrics}}
+"""
+
+
+def test_turns_that_wait_for_the_engine_are_seen(tmp_path: Path) -> None:
+    ports = {"center": free_port(), "metrics": free_port(), "app": free_port(), "traces": free_port()}
+    slow = CENTER.format(**ports).replace("delay_s: 0.001", "delay_s: 0.1")
+    one = ONE_AT_A_TIME.format(**ports)
+    with (
+        running(tmp_path, "center", slow, ports["metrics"]),
+        running(tmp_path, "main", one, ports["app"]) as (main, *_),
+    ):
+        asking = [
+            threading.Thread(target=main.chat, args=("one two three four five six", user))
+            for user in ("ana", "ben")
+        ]
+        for each in asking:
+            each.start()
+        most: dict[str, float] = {}
+        while any(each.is_alive() for each in asking):
+            for name, value in metrics(ports["app"]).items():
+                most[name] = max(value, most.get(name, 0))
+            time.sleep(0.05)
+        after = metrics(ports["app"])
+    assert (most["jota_section_running"], most["jota_section_waiting"]) == (1, 1)
+    assert (after["jota_section_running"], after["jota_section_waiting"]) == (0, 0)
+    assert after["jota_turns_total"] == 2
 
 
 def test_strangers_read_no_metrics(tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ class FarBackend(InferenceBackend):
             return Health(False, self.destination.nobody)
         well = [each for each in found if each.ok]
         hint = "" if well else self.destination.advice
-        return Health(bool(well), " ".join(each.detail for each in well or found), hint)
+        running, waiting = sum(each.running for each in well), sum(each.waiting for each in well)
+        return Health(bool(well), " ".join(each.detail for each in well or found), hint, running, waiting)
 
     def _add(self, where: Where) -> Center:
         context = self._context

@@ -146,7 +146,8 @@ class Center:
             return Health(False, self.link.trouble)
         loaded = self._models.loaded if self._models else None
         model = (loaded.id if loaded else connection.pool.model) or "its model"
-        return Health(True, f"{model} at {self.link.url}, {connection.pool}.")
+        pool = connection.pool
+        return Health(True, f"{model} at {self.link.url}, {pool}.", "", pool.busy, pool.waiting)
 
     async def _greeted(self, connection: Connection) -> None:
         """A new connection: learn what the center can do before the first turn asks."""

@@ -103,6 +103,11 @@ class Pool:
         return f"{self.busy} of {len(self.sessions)} sessions at work{waiting}"
 
     @property
+    def waiting(self) -> int:
+        """Turns that wait for a session."""
+        return len(self._line)
+
+    @property
     def busy(self) -> int:
         """Sessions that answer, or end an answer."""
         return len(self.sessions) - len(self._idle)

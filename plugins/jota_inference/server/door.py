@@ -76,7 +76,7 @@ class Center(Transport):
         async with serve(
             self._attend, host, port, process_request=self._knock, compression=None, max_size=OUR_FRAME,
             write_limit=WRITE_LIMIT, open_timeout=HANDSHAKE_S, ping_interval=PING_S, server_header="Jota",
-            logger=quiet,
+            logger=quiet, reuse_port=self.settings.reuse_port or None,
         ) as self._listener:  # fmt: skip
             self.context.log.info("Inference Center on ws://%s", self.settings.listen)
             self.context.ready()
@@ -168,10 +168,10 @@ class Center(Transport):
 
     def health(self) -> Health:
         """How many are connected, and what they do."""
-        sessions = sum(len(peer.sessions) for peer in self._peers)
-        return Health(
-            True, f"{len(self._peers)} clients, {sessions} sessions, {self.totals.active} answers under way"
-        )
+        sessions = [session for peer in self._peers for session in peer.sessions.values()]
+        running, waiting = self.totals.active, sum(session.waiting for session in sessions)
+        said = f"{len(self._peers)} clients, {len(sessions)} sessions, {running} answers under way"
+        return Health(True, said, running=running, waiting=waiting)
 
 
 def _limit(peer: Peer, seconds: float) -> asyncio.Timeout:

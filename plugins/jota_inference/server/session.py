@@ -96,6 +96,11 @@ class CenterSession:
         self._reason: BackendError | None = None
         """Why prompts end with an error from now on; None while they are answered."""
 
+    @property
+    def waiting(self) -> int:
+        """Prompts that wait for the one before."""
+        return len(self._queue)
+
     def start(self, tasks: TaskOwner) -> None:
         """Begin to answer; `end` stops."""
         self._task = tasks.start(self.id, self._run())

@@ -14,6 +14,8 @@ class CenterSettings(Settings):
 
     listen: str = "127.0.0.1:3000"
     """Address and port; other machines reach only an address that is not 127.0.0.1."""
+    reuse_port: bool = False
+    """Share the port with other processes that do the same; `jota run --workers` sets it."""
     keys: dict[str, SecretStr] = Field({})
     """Keys by client id."""
     key_list: SecretStr | None = None

@@ -42,7 +42,7 @@ class Engine:
         self.idle.set()
         self._running: set[Place] = set()
         self._thinking = thinking
-        self._slots = Slots(plan.parallel, waiting)
+        self.slots = Slots(plan.parallel, waiting)
         self._client: LlamaClient | None = None
         self._separator: int | None = None
         self._counts: OrderedDict[bytes | str, int] = OrderedDict()
@@ -88,7 +88,7 @@ class Engine:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
         """Stream one answer. Raises `BackendError`."""
-        place = self._slots.enter(request.conversation, background=request.background)
+        place = self.slots.enter(request.conversation, background=request.background)
         self._running.add(place)
         self.idle.clear()
         try:
@@ -142,23 +142,23 @@ class Engine:
                 async for batch in batches:
                     yield batch
             return
-        await self._slots.claiming.acquire()
+        await self.slots.claiming.acquire()
         claiming = True
         try:
             async with client.completion(made) as batches:
                 async for batch in batches:
                     if claiming:
                         await self._claim(client, place)
-                        self._slots.claiming.release()
+                        self.slots.claiming.release()
                         claiming = False
                     yield batch
         finally:
             if claiming:
-                self._slots.claiming.release()
+                self.slots.claiming.release()
 
     async def _claim(self, client: LlamaClient, place: Place) -> None:
         """Find out which slot the engine chose: the one at work that is nobody else's."""
-        new = await client.busy_slots() - self._slots.busy
+        new = await client.busy_slots() - self.slots.busy
         if len(new) == 1:
             place.found_in(new.pop())
 

@@ -49,20 +49,26 @@ class Slots:
         self.claiming = asyncio.Lock()
         """Held while a generation is finding out which slot the engine chose for it."""
         self.busy: set[int] = set()
-        self._running = 0
+        self.running = 0
+        """Generations that have a slot."""
         self._count = count
         self._limit = waiting
         self._line: deque[asyncio.Future[None]] = deque()
         self._later: deque[asyncio.Future[None]] = deque()
         self._owners: dict[int, str] = {}
 
+    @property
+    def waiting(self) -> int:
+        """Generations that wait for a slot."""
+        return len(self._line) + len(self._later)
+
     def enter(self, conversation: str, *, background: bool = False) -> Place:
         """Stand in line. Raises `BackendError` (`engine_busy`) when the line is full."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._running < self._count:
-            self._running += 1
+        if self.running < self._count:
+            self.running += 1
             turn.set_result(None)
-        elif (waiting := len(self._line) + len(self._later)) >= self._limit:
+        elif (waiting := self.waiting) >= self._limit:
             raise BackendError(
                 Code.ENGINE_BUSY,
                 f"The model answers {self._count} others, and {waiting} wait already. Try again soon.",
@@ -102,4 +108,4 @@ class Slots:
             if not next_one.done():
                 next_one.set_result(None)
                 return
-        self._running -= 1
+        self.running -= 1

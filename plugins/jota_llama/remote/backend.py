@@ -104,7 +104,9 @@ class RemoteBackend(InferenceBackend):
         if not self._server.model:
             return Health(False, f"{self._settings.url} has no model; pull one there.")
         return Health(
-            True, f"{self._server.model} at {self._settings.url}, {self._running} answers under way."
+            True,
+            f"{self._server.model} at {self._settings.url}, {self._running} answers under way.",
+            running=self._running,
         )
 
     def _ready(self) -> Server:
