@@ -41,7 +41,9 @@ class Manager:
         self._lock = lock
         self._arguments = arguments
         self._limit_s = 2 * drain_s + 10
-        self._shared = {"count": count, "ports": _free_ports(KINDS), "key": secrets.token_urlsafe(32)}
+        self._held = _reserved(KINDS)
+        ports = {kind: each.getsockname()[1] for kind, each in self._held.items()}
+        self._shared = {"count": count, "ports": ports, "key": secrets.token_urlsafe(32)}
         self._running: dict[int, Process] = {}
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -57,6 +59,8 @@ class Manager:
             await _either(self._ready, self._stopping, FIRST_S)
             for number in range(2, self._count + 1):
                 group.create_task(self._keep(number))
+        for each in self._held.values():
+            each.close()
         return self._code
 
     def _stop(self) -> None:
@@ -167,10 +171,13 @@ async def _either(one: asyncio.Event, other: asyncio.Event, limit_s: float) -> N
             each.cancel()
 
 
-def _free_ports(kinds: Sequence[str]) -> Mapping[str, int]:
-    """A port of 127.0.0.1 for each kind, the same for as long as the manager lives."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in kinds]
-    ports = {kind: probe.getsockname()[1] for kind, probe in zip(kinds, probes, strict=True)}
-    for probe in probes:
-        probe.close()
-    return ports
+def _reserved(kinds: Sequence[str]) -> Mapping[str, socket.socket]:
+    """A port of 127.0.0.1 for each kind. Nobody listens on these sockets; they only hold the ports.
+
+    Others who ask to share a port get it if they are of the same user: the first worker does, at every start.
+    """
+    held = {kind: socket.socket() for kind in kinds}
+    for each in held.values():
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        each.bind(("127.0.0.1", 0))
+    return held

@@ -36,6 +36,7 @@ from .late import LateStore
 from .people.authenticator import Authenticator
 from .reminders import keep_reminding
 from .server.door import DbDoor
+from .settling import keep_settling
 from .urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class JotaDbSettings(Settings):
     """
     listen: str | None = None
     """Offer the store to other machines here (`0.0.0.0:8080`), in the REST of JotaDB; null offers nothing."""
+    reuse_port: bool = False
+    """Share the port with other processes that do the same; `jota run --workers` sets it."""
     key: SecretStr | None = None
     """What every request to `listen` shows as its bearer; needed beyond this machine."""
     service_key: SecretStr | None = None
@@ -111,9 +114,8 @@ class JotaDb(Plugin[JotaDbSettings]):
         if not worker.is_first:
             return UseFirst("memory")
         listen = settings.listen or worker.address("memory")
-        return settings.model_copy(
-            update={"listen": listen, "key": key, "service_key": SecretStr(worker.key)}
-        )
+        served = {"listen": listen, "key": key, "service_key": SecretStr(worker.key)}
+        return settings.model_copy(update={**served, "reuse_port": settings.listen is None})
 
     def __init__(self, settings: JotaDbSettings) -> None:
         super().__init__(settings)
@@ -162,6 +164,7 @@ class JotaDb(Plugin[JotaDbSettings]):
         self._memory.inner = store
         ctx.on_close(self._shut)
         ctx.spawn("database", database.tend)
+        ctx.spawn("settling", lambda: keep_settling(store, ctx))
         if self.settings.reminders:
             ctx.spawn("reminders", lambda: keep_reminding(store, ctx))
         if self.settings.retention_days is not None:

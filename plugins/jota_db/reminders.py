@@ -21,7 +21,6 @@ async def keep_reminding(store: SqlStore, ctx: PluginContext) -> None:
     mark = now()
     while True:
         try:
-            await store.settle()
             mark = await _look(store, ctx, mark)
         except MemoryStoreError as error:
             ctx.log.debug("Reminders cannot be looked for: %s", error.sentence)

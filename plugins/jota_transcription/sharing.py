@@ -15,7 +15,7 @@ class SharedTranscription(Sharing):
     def server(self, worker: Worker) -> tuple[str, dict[str, Any]]:
         listen, most = worker.address("transcription"), STREAMS
         return "jota_transcription_api", {
-            "listen": listen, "token": worker.key, "language": "auto",
+            "listen": listen, "reuse_port": True, "token": worker.key, "language": "auto",
             "max_connections": most, "max_connections_per_address": most,
         }  # fmt: skip
 

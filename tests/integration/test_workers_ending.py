@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import psutil
@@ -157,3 +159,15 @@ def test_a_folder_of_a_worker_that_is_no_more_is_named(place: Place) -> None:
         _, told = single.communicate(timeout=30)
     assert "`jota run --workers 2` brings them" in told
     assert told.count("is of a worker that is not started now") == 1
+
+
+def test_the_private_ports_are_held_while_the_first_is_away(place: Place) -> None:
+    with running(place) as crew:
+        told = json.loads(psutil.Process(crew.workers()[2]).environ()["JOTA_WORKER"])
+        first = crew.workers()[1]
+        os.kill(first, signal.SIGSTOP)
+        os.kill(first, signal.SIGKILL)
+        for port in told["ports"].values():
+            with pytest.raises(OSError, match="in use"):
+                socket.create_server(("127.0.0.1", port))
+        wait_for(crew.whole, "the first to be back")

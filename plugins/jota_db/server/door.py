@@ -53,7 +53,7 @@ class DbDoor(Transport):
         await runner.setup()
         try:
             host, port = split_listen(self._settings.listen or "")
-            site = web.TCPSite(runner, host or None, port)
+            site = web.TCPSite(runner, host or None, port, reuse_port=self._settings.reuse_port or None)
             await site.start()
             self.port = runner.addresses[0][1]
             self.context.log.info("JotaDB on http://%s:%d", host or "0.0.0.0", self.port)  # noqa: S104

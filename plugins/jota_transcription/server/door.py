@@ -62,7 +62,8 @@ class TranscriptionDoor(Transport):
         runner = web.AppRunner(self._application(), shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self.settings.address[0] or None, self.settings.address[1]).start()
+            host, port = self.settings.address
+            await web.TCPSite(runner, host or None, port, reuse_port=self.settings.reuse_port or None).start()
             self.port = runner.addresses[0][1]
             self.context.log.info("Transcription API on ws://%s", self.settings.listen)
             self.context.ready()

@@ -12,6 +12,8 @@ class ApiSettings(Settings):
 
     listen: str = "127.0.0.1:9001"
     """Address and port; other machines reach only an address that is not 127.0.0.1."""
+    reuse_port: bool = False
+    """Share the port with other processes that do the same; `jota run --workers` sets it."""
     token: SecretStr | None = None
     """What clients send as `token`, or as Bearer; in earlier deployments `AUTH_TOKEN`."""
     keys_required: bool = False

@@ -198,13 +198,14 @@ async def a_line_that_drops_answers(port: int) -> AsyncIterator[tuple[int, async
         yield server.sockets[0].getsockname()[1], dropping
 
 
+@pytest.mark.parametrize("reminders", [True, False], ids=["the first worker", "another one"])
 async def test_a_turn_that_was_begun_but_not_answered_for_is_ended(
-    postgres: PostgresServer, section: Any, tmp_path: Path
+    postgres: PostgresServer, section: Any, tmp_path: Path, reminders: bool
 ) -> None:
     url = postgres.create(f"test_{secrets.token_hex(8)}")
     async with a_line_that_drops_answers(postgres.port) as (port, dropping):
         over = url.replace(str(postgres.port), str(port))
-        async with section(tmp_path, store=over) as (_, store):
+        async with section(tmp_path, store=over, reminders=reminders) as (_, store):
             talk = await store.open_conversation("ana")
             dropping.set()
             with pytest.raises(MemoryStoreError) as refused:
