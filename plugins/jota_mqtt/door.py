@@ -72,7 +72,7 @@ class MqttDoor(Transport):
         if house is None:
             return Health(True)
         if house.trouble:
-            return Health(False, house.trouble, self.destination.advice)
+            return Health(False, house.trouble, "" if house.is_reached else self.destination.advice)
         online = sum(node.seen.status == "online" for node in house.registry)
         waiting = [node.id for node in house.registry if node.seen.code and not node.known.is_approved]
         hint = f"`jota nodes approve {waiting[0]}` serves a node that asked." if waiting else ""

@@ -70,6 +70,11 @@ class House:
         """Why nodes are not served now."""
         return self._link.trouble or self.registry.trouble
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the broker hears us; if so, it is not what is in the way."""
+        return not self._link.trouble
+
     def is_mine(self, node_id: str) -> bool:
         """Whether this host serves a node."""
         return self.neighbours.ownership.is_mine(node_id)

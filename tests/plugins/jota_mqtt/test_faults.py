@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiomqtt import Client, MqttError
 
-from jota_core.testing import Script, ScriptedBackend
+from jota_core.testing import Script, ScriptedBackend, free_port
 
 from .conftest import Box, Broker, Mosquitto, Node, node_at
 from .house import House, house_at
@@ -96,6 +96,18 @@ async def test_an_answer_that_the_broker_missed_is_given_when_it_is_back(
         mosquitto.start()
         async with node_at(mosquitto.port, clean_session=False) as node:
             assert (await node.end_of("a"))["text"] == "It takes a while."
+
+
+async def test_a_memory_that_is_away_is_not_blamed_on_the_broker(broker: Broker, tmp_path: Path) -> None:
+    nowhere = {"memory": {"plugin": "jota_db", "store": f"postgresql://jota@127.0.0.1:{free_port()}/jota"}}
+    async with house_at(tmp_path, broker, ScriptedBackend("fine"), sections=nowhere) as house:
+        for _ in range(100):
+            report = await house.health()
+            if "nodes are not known" in report.detail:
+                break
+            await asyncio.sleep(0.05)
+        assert "nodes are not known" in report.detail
+        assert not report.hint
 
 
 async def test_noise_leaves_the_door_serving(broker: Broker, tmp_path: Path) -> None:
