@@ -9,6 +9,7 @@ import pytest
 STRESS = Path(__file__).with_name("stress")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `pytest -n 2 --dist loadgroup`: a file stays together, and engines and stress run one after the other."""
     for item in items:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -25,9 +27,9 @@ ONE = "tokens=1 pace=0"
 
 @dataclass
 class House:
-    """Hosts that share a broker and a database."""
+    """Hosts that share a database; those of one part share a broker."""
 
-    broker: Mosquitto
+    brokers: Sequence[Mosquitto]
     database: PostgresServer
     hosts: list[Server]
 
@@ -35,13 +37,13 @@ class House:
         """CPU seconds so far, by part."""
         return {
             "hosts": sum(each.cpu_s() for each in self.hosts),
-            "broker": self.broker.cpu_s(),
+            "broker": sum(each.cpu_s() for each in self.brokers),
             "database": sum(map(_cpu_s, self.database.processes())),
         }
 
 
 def scale(scale: Scale) -> Iterator[Figure]:
-    """CPU for each request of a node, by the number of nodes and of hosts; one broker, one PostgreSQL."""
+    """CPU for each request of a node, by the number of nodes, of hosts on one broker, and of such parts."""
     with ExitStack() as stack:
         broker = mosquitto(scale.folder)
         if broker is None:
@@ -54,13 +56,14 @@ def scale(scale: Scale) -> Iterator[Figure]:
         yield from _by_nodes(scale.folder, broker, database, sizes)
         counts = (1, 2) if scale.quick else (1, 2, 4)
         yield from _by_hosts(scale.folder, broker, database, counts, scale.of(400, 100))
+        yield from _by_parts(scale.folder, database, counts, scale.of(500, 100))
 
 
 def _by_nodes(
     folder: Path, broker: Mosquitto, database: PostgresServer, sizes: tuple[int, ...]
 ) -> Iterator[Figure]:
     costs, waits = {}, {}
-    with _house(folder / "nodes", broker, database, 2) as house:
+    with _house(folder / "nodes", [broker], database, 2) as house:
         _asked(house, 50, "warm")
         for count in sizes:
             costs[count], waits[count] = _asked(house, count, f"n{count}")
@@ -78,7 +81,7 @@ def _by_hosts(
 ) -> Iterator[Figure]:
     costs, waits = {}, {}
     for count in counts:
-        with _house(folder / f"hosts{count}", broker, database, count) as house:
+        with _house(folder / f"hosts{count}", [broker], database, count) as house:
             _asked(house, 50, "warm")
             costs[count], waits[count] = _asked(house, nodes, f"h{count}")
     total = {count: sum(cost.values()) for count, cost in costs.items()}
@@ -90,34 +93,84 @@ def _by_hosts(
     yield Figure("CPU per request that each further host costs all others", slope, "ms")
 
 
+def _by_parts(
+    folder: Path, database: PostgresServer, counts: tuple[int, ...], nodes: int
+) -> Iterator[Figure]:
+    """So many nodes, two hosts and a broker more each time; the memory is one for all."""
+    costs, waits = {}, {}
+    for count in counts:
+        with ExitStack() as stack:
+            brokers = [
+                stack.enter_context(_broker(folder / f"broker{count}-{each}")) for each in range(count)
+            ]
+            house = stack.enter_context(_house(folder / f"parts{count}", brokers, database, 2))
+            _asked(house, 50, "warm")
+            costs[count], waits[count] = _asked(house, nodes, f"p{count}")
+    total = {count: sum(cost.values()) for count, cost in costs.items()}
+    raw = {f"{count} parts, ms for hosts, brokers, database": [*costs[count].values()] for count in counts}
+    raw |= {f"{count} parts, p50 and p99 ms": waits[count] for count in counts}
+    most = counts[-1]
+    yield Figure(
+        f"CPU per request, {most} parts of {nodes} nodes and two hosts / 1",
+        total[most] / total[1], at_most=FLAT, raw=raw,
+    )  # fmt: skip
+
+
 @contextmanager
-def _house(folder: Path, broker: Mosquitto, database: PostgresServer, count: int) -> Iterator[House]:
-    """Hosts on a database of their own, until the block ends."""
-    settings = {
-        "plugins.nodes.broker": f"mqtt://127.0.0.1:{broker.port}", "plugins.nodes.embedded": "false",
-        "plugins.memory.store": database.create(f"bench_{folder.name}"),
-    }  # fmt: skip
+def _broker(folder: Path) -> Iterator[Mosquitto]:
+    """One more, where there is one already."""
+    folder.mkdir()
+    started = mosquitto(folder)
+    assert started is not None
+    with started:
+        await_listener(started.port)
+        yield started
+
+
+@contextmanager
+def _house(
+    folder: Path, brokers: Sequence[Mosquitto], database: PostgresServer, count: int
+) -> Iterator[House]:
+    """So many hosts for each broker, on a database of their own, until the block ends."""
+    store = database.create(f"bench_{folder.name}")
     with ExitStack() as stack:
         hosts = []
-        for number in range(count):
+        for number, broker in enumerate(each for each in brokers for _ in range(count)):
+            settings = {
+                "plugins.nodes.broker": f"mqtt://127.0.0.1:{broker.port}", "plugins.nodes.embedded": "false",
+                "plugins.memory.store": store,
+            }  # fmt: skip
             server = stack.enter_context(host(folder / str(number), "nodes.yaml", settings=settings))
             server.ready()
             hosts.append(server)
         time.sleep(3)  # until they know each other
-        yield House(broker, database, hosts)
+        yield House(brokers, database, hosts)
 
 
 def _asked(house: House, count: int, name: str) -> tuple[dict[str, float], list[float]]:
-    """Milliseconds of CPU for each request, by part; p50 and p99 of the first piece of the answer."""
-    with Client("benchmarks.nodes") as client:
-        client.do("connect", port=house.broker.port, way="host", count=count, name=name)
-        client.do("ask", way="host", prompt=ONE, at_once=AT_ONCE)  # every node is known, and has its host
+    """Milliseconds of CPU for each request, by part; p50 and p99 of the first piece of the answer.
+
+    So many nodes at each broker; together they have as many requests under way as they would at one.
+    """
+    parts = len(house.brokers)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client("benchmarks.nodes")) for _ in house.brokers]
+        pool = stack.enter_context(ThreadPoolExecutor(parts))
+        for number, (client, broker) in enumerate(zip(clients, house.brokers, strict=True)):
+            client.do("connect", port=broker.port, way="host", count=count, name=f"{name}-{number}")
+
+        def ask(rounds: int) -> list[dict[str, Any]]:
+            wish = {"way": "host", "prompt": ONE, "at_once": AT_ONCE // parts, "rounds": rounds}
+            return list(pool.map(lambda client: client.do("ask", **wish), clients))
+
+        ask(1)  # every node is known, and has its host
         before = house.cpu_s()
-        told = client.do("ask", way="host", prompt=ONE, at_once=AT_ONCE, rounds=ROUNDS)
+        told = ask(ROUNDS)
         after = house.cpu_s()
-    requests = count * ROUNDS
+    requests = count * ROUNDS * parts
     cost = {part: (after[part] - was) * 1000 / requests for part, was in before.items()}
-    return cost, [percentile(told["waits_ms"], 50), percentile(told["waits_ms"], 99)]
+    waits = [wait for each in told for wait in each["waits_ms"]]
+    return cost, [percentile(waits, 50), percentile(waits, 99)]
 
 
 def _cpu_s(process: psutil.Process) -> float:

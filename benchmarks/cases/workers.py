@@ -14,15 +14,16 @@ from ..postgres import PostgresServer
 from ..process import Server, host, scripted_center
 
 CARRY = 1.8
-SESSIONS = 500
+SESSIONS = 150
+"""For each worker: so many that nobody has to wait for a core of this machine."""
 PACE = 30
 
 
 def workers(scale: Scale) -> Iterator[Figure]:
-    """Relayed tokens: the load of the busiest process, with one and with two.
+    """Relayed tokens: how full one process is with a load, and the fuller one of two with twice as much.
 
     App, center, store and client share the machine's cores with the host, so that what two workers could do
-    with cores of their own is told by how full the fuller one is at the same load.
+    with cores of their own is told by CPU seconds, not by what comes out.
     """
     with scripted_center() as center, PostgresServer() as postgres:
         center.ready()
@@ -42,7 +43,7 @@ def _measured(scale: Scale, center: int, count: int, store: str) -> dict[str, li
     with host(scale.folder / f"{store.partition(':')[0]}{count}", "relay.yaml", settings=settings) as server:
         server.ready()
         time.sleep(2)  # the second one begins when the first is ready
-        busiest, all_of_them, flooded = _load(server, scale)
+        busiest, all_of_them, flooded = _load(server, scale, SESSIONS * count)
     return {
         f"{count}: cores of the busiest": busiest,
         f"{count}: cores of all": all_of_them,
@@ -55,19 +56,19 @@ def _figures(store: str, raw: dict[str, list[float]]) -> Iterator[Figure]:
         return median(raw[f"2: {what}"]) / median(raw[f"1: {what}"])
 
     target = CARRY if store == "PostgreSQL" else None
-    carried = 1 / ratio("cores of the busiest")
+    carried = 2 / ratio("cores of the busiest")
     yield Figure(f"load that two workers carry / one, {store}", carried, at_least=target, raw=raw)
-    yield Figure(f"CPU of two workers / of one, same load, {store}", ratio("cores of all"))
+    yield Figure(f"CPU for a token with two workers / with one, {store}", ratio("cores of all") / 2)
     yield Figure(
         f"tokens a second with all on this machine's cores, two / one, {store}", ratio("tokens/s flooded")
     )
 
 
-def _load(server: Server, scale: Scale) -> tuple[list[float], list[float], list[float]]:
+def _load(server: Server, scale: Scale, sessions: int) -> tuple[list[float], list[float], list[float]]:
     busiest, all_of_them, flooded = list[float](), list[float](), list[float]()
     pids = [child.pid for child in psutil.Process(server.pid).children()] or [server.pid]
     with Client() as client:
-        client.do("connect", port=server.port, count=SESSIONS)
+        client.do("connect", port=server.port, count=sessions)
         client.do("ask", prompt="tokens=20 pace=0")
         for _ in range(scale.of(5, 2)):
             before = [_cpu_s(pid) for pid in pids]
@@ -77,7 +78,7 @@ def _load(server: Server, scale: Scale) -> tuple[list[float], list[float], list[
             all_of_them.append(sum(used))
             count = scale.of(500, 200)
             flood = client.do("ask", prompt=f"tokens={count} pace=0")
-            flooded.append(SESSIONS * count / flood["seconds"])
+            flooded.append(sessions * count / flood["seconds"])
     return busiest, all_of_them, flooded
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 BLOCK = 1024 * 1024
 SPARE = 200_000_000
 """Bytes that stay free on a disk."""
+WAIT_S, LOOK_S = 3600.0, 0.2
+"""For another process that fetches into the same folder."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how many bytes of how many."""
@@ -18,6 +23,35 @@ Progress = Callable[[str, int, int], None]
 
 class PullFailed(Exception):
     """A model could not be fetched; the text says why and what to do, for people."""
+
+
+@contextmanager
+def held(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold a folder of models: what one process fetches, another neither takes away nor fetches again.
+
+    Not twice in one process. Raises `PullFailed` when the other one takes too long.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, end = os.open(folder, os.O_RDONLY | os.O_CLOEXEC), monotonic() + WAIT_S
+    try:
+        while not _took(handle):
+            if monotonic() > end:
+                raise PullFailed(
+                    f"Another process has been fetching into {folder} for long. End it, or wait."
+                )
+            progress("waiting for another one that fetches", 0, 0)
+            sleep(LOOK_S)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _took(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def check(path: Path, sha256: str | None, progress: Progress) -> None:

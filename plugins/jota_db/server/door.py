@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jota_core.api import (
@@ -47,6 +48,8 @@ class DbDoor(Transport):
 
     async def serve(self, sessions: Sessions) -> None:
         """See `Transport`."""
+        # Its models take a while to be made; in a thread the loop goes on meanwhile.
+        await asyncio.to_thread(import_module, f"{__package__}.pages")
         from aiohttp import web
 
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=GOODBYE_S)

