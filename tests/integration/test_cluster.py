@@ -168,11 +168,12 @@ def _is_all_there(
     """
     until, stored = time.monotonic() + 30, [messages(place, conversation) for place in places]
     # What is marked may still get its real end.
-    while (running := _running(server)) or stored[0] != stored[1]:
-        assert time.monotonic() < until, f"{running} cut turns were not marked: {stored}"
+    while (
+        (running := _running(server)) or stored[0] != stored[1] or not _unanswered(stored[0]) <= set(failed)
+    ):
+        assert time.monotonic() < until, f"{running} cut turns were not marked, or lost their end: {stored}"
         time.sleep(0.2)
         stored = [messages(place, conversation) for place in places]
-    assert _unanswered(stored[0]) <= set(failed)
     questions = [message["content"].strip() for message in stored[0] if message["role"] == "user"]
     assert len(questions) == len(set(questions)), "something is there twice"
     turns = {message["turn_id"]: message["content"] for message in stored[0] if message["role"] == "user"}
