@@ -22,7 +22,11 @@ from jota_core.hosting import Finder
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
-COMMANDS = ("", "run", "check", "plugins", "doctor", "schema", "plugin new", "models", "chat")
+COMMANDS = (
+    "", "run", "check", "plugins", "doctor", "schema", "plugin new", "models", "chat",
+    "talk", "transcribe", "discover", "db", "db backup", "db restore", "db copy", "db import", "clients", "clients add",
+    "memory", "nodes", "node",
+)  # fmt: skip
 
 
 PLUGINS = """## `plugins:`

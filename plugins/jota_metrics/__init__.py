@@ -1,4 +1,4 @@
-"""Metrics for Prometheus at `/metrics` of every HTTP door, and on a listener of their own."""
+"""Metrics for Prometheus at `/metrics` of the app door, and on a listener of their own."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from jota_core.api import Settings, is_loopback, split_listen
 
 
 class MetricsSettings(Settings):
-    """Figures for Prometheus at `/metrics` of every HTTP door, and at an address of their own."""
+    """Figures for Prometheus at `/metrics` of the app door, and at an address of their own."""
 
     listen: str | None = None
     """Serve `/metrics`, `/health` and `/health/live` here, too: for hosts without an app door."""

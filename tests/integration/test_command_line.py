@@ -42,6 +42,17 @@ def test_a_plugin_that_exits_on_import_is_named(place: Place) -> None:
     assert safe.returncode == 0, safe.stderr
 
 
+def test_commands_of_plugins_read_the_same_env_file_as_the_host(place: Place) -> None:
+    (place.folder / ".env").write_text("JOTA_DATA=elsewhere\n")
+    added = place.jota("clients", "add", "kim")
+    assert added.returncode == 0, added.stderr
+    assert (place.folder / "elsewhere/jota.db").exists()
+    assert not (place.folder / "data").exists()
+    (place.folder / ".env").write_bytes(b"\xff\xfe")
+    refused = place.jota("clients", "list")
+    assert (refused.returncode, refused.stderr) == (2, ".env: it cannot be read: it is not UTF-8\n")
+
+
 def test_a_host_answers_remembers_and_stops(place: Place) -> None:
     with place.running() as host:
         place.health()
