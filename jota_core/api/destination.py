@@ -77,10 +77,12 @@ class Destination:
         return [ServiceMatcher(self.far.kind, self.far.pin)] if self.far.is_discovered else []
 
     def found(self, record: ServiceRecord) -> None:
-        """It is there, or is told of anew."""
+        """It is there, or is told of anew; another load alone is no reason to try it again."""
+        was = self._records.get((record.id, record.name))
         self._records[record.id, record.name] = record
-        self._failed.pop((record.id, record.name), None)
-        self._changed.set()
+        if was is None or not record.differs_in_load_only(was):
+            self._failed.pop((record.id, record.name), None)
+            self._changed.set()
 
     def lost(self, record: ServiceRecord) -> None:
         """It said goodbye, or was not heard of for long."""

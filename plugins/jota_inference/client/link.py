@@ -104,9 +104,11 @@ class Link:
         self._soon.set()
 
     def moved(self, record: ServiceRecord) -> None:
-        """It is there, maybe elsewhere: try now."""
-        self._where.record, self.is_leaving = record, False
-        self._soon.set()
+        """It is there, maybe elsewhere: try now, unless only its load is another."""
+        was, self._where.record = self._where.record, record
+        if self.is_leaving or was is None or not record.differs_in_load_only(was):
+            self._soon.set()
+        self.is_leaving = False
 
     async def keep(self) -> None:
         """Run until cancelled, or until a center that has left is gone."""
