@@ -19,6 +19,7 @@ from jota_core.api import (
     is_loopback,
 )
 
+from .broker.choice import Choice
 from .broker.embedded import USER, Embedded
 from .broker.link import Line, Link
 from .house import House
@@ -46,8 +47,9 @@ class MqttDoor(Transport):
             lambda: self.embedded.trouble if self.embedded else "",
         )  # fmt: skip
         self.house = house
+        choice = Choice(settings, self.destination, ctx.lan.resolve)
         try:
-            await house.run(Link(settings, line, ctx.log, self.destination, ctx.lan.resolve))
+            await house.run(Link(settings, line, ctx.log, self.destination, choice))
         finally:
             self.house = None
 
