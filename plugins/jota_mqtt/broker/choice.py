@@ -10,6 +10,7 @@ from aiomqtt import ProtocolVersion
 from jota_core.api import Destination, Place, Resolve
 
 from ..settings import MqttSettings
+from .guard import Guard
 from .troubles import Nowhere
 
 MODERN, OLDER = ProtocolVersion.V5, ProtocolVersion.V311
@@ -33,11 +34,18 @@ class Choice:
     def __init__(self, settings: MqttSettings, destination: Destination, resolve: Resolve) -> None:
         self._first = OLDER if settings.embedded else MODERN
         self._destination = destination
+        self._guard = Guard(settings, destination)
         self._resolve = resolve
         self._tried: dict[Key, Tried] = {}
 
+    @property
+    def objection(self) -> str:
+        """Why the password would be sent to nobody now, for people."""
+        return self._guard.objection
+
     async def place(self) -> Place:
         """The one that failed longest ago, so that each has its turn. Raises `Nowhere`."""
+        await self._guard.agree()
         places = await self._destination.places(self._resolve)
         if not places:
             raise Nowhere(self._destination.nobody)
@@ -48,9 +56,10 @@ class Choice:
         """What to speak there."""
         return self._of(place).language
 
-    def understood(self, place: Place) -> None:
-        """It speaks the language that we tried."""
+    def let_in(self, place: Place) -> None:
+        """It knows us, and speaks the language that we tried."""
         self._of(place).is_sure = True
+        self._guard.used(place)
 
     def misunderstood(self, place: Place) -> None:
         """It may not know the language that we tried: the other one comes next."""

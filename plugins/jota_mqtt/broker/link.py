@@ -144,7 +144,7 @@ class Link:
             if not is_wrong_key(error):
                 self._choice.misunderstood(place)
             raise
-        self._choice.understood(place)
+        self._choice.let_in(place)
         return client
 
     def _made(self, place: Place) -> Acknowledging:

@@ -14,8 +14,9 @@ import pytest
 
 from jota_core.api import BROKER, Lan, Plugin, PluginContext, ServiceRecord, hookimpl
 from jota_core.testing import ScriptedBackend
+from jota_mqtt.nodes.passwords import line
 
-from .conftest import Mosquitto, node_at
+from .conftest import MOSQUITTO, NO_MOSQUITTO, Mosquitto, node_at
 from .house import House, house_at
 from .test_faults import until_answered, until_well
 
@@ -32,10 +33,11 @@ class Found:
 
 
 class Seeing:
-    """Discovery that sees what a test tells it."""
+    """Discovery that sees what a test tells it; `late` a second after the others."""
 
-    def __init__(self, *records: ServiceRecord) -> None:
+    def __init__(self, *records: ServiceRecord, late: ServiceRecord | None = None) -> None:
         self.records = records
+        self.late = late
         self.lan: Lan
 
     @property
@@ -48,6 +50,8 @@ class Seeing:
                 seeing.lan = ctx.lan
                 for record in seeing.records:
                     ctx.lan.seen(record)
+                if seeing.late:
+                    asyncio.get_running_loop().call_later(1.0, ctx.lan.seen, seeing.late)
 
         return Discovery
 
@@ -68,6 +72,8 @@ async def house_seeing(folder: Path, seeing: Seeing, **nodes: Any) -> AsyncItera
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[Mosquitto]:
     """Another household's: it knows its own people."""
+    if MOSQUITTO is None:
+        pytest.skip(NO_MOSQUITTO)
     with started(Mosquitto(tmp_path / "strict", anonymous=False)) as broker:
         yield broker
 
@@ -162,8 +168,8 @@ async def test_what_only_listens_is_left_for_a_broker_which_is_spoken_to_by_mqtt
         )
         async with house_seeing(tmp_path, seeing) as house:
             await until_well(house)
-            line = next(each for each in caplog.messages if "Connected to mqtt://porch.local" in each)
-            assert line.endswith("by MQTT 5.")
+            told = next(each for each in caplog.messages if "Connected to mqtt://porch.local" in each)
+            assert told.endswith("by MQTT 5.")
 
 
 async def test_while_none_is_found_the_log_names_what_is_looked_for(
@@ -173,3 +179,85 @@ async def test_while_none_is_found_the_log_names_what_is_looked_for(
         await until_said(house, "Looking for a service _mqtt._tcp on the LAN")
         assert "Looking for a service _mqtt._tcp on the LAN" in caplog.text
         assert "broker at discover" not in caplog.text
+
+
+LOGIN = {"username": "jota", "password": "the-secret-of-this-test", "pin": "cellar"}
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Lets in who knows the password."""
+    if MOSQUITTO is None:
+        pytest.skip(NO_MOSQUITTO)
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    (folder / "passwd").write_text(f"{line(LOGIN['username'], LOGIN['password'])}\n")
+    (folder / "passwd").chmod(0o640)
+    broker = Mosquitto(folder, more=f"password_file {folder}/passwd", anonymous=False)
+    with started(broker):
+        yield broker
+
+
+class Liar:
+    """Lets everybody in, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+
+    async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while said := await reader.read(4096):
+            self.heard += said
+            writer.write(bytes([0x20, 3, 0, 0, 0]))
+
+
+async def test_while_two_claim_the_pinned_name_neither_is_told_the_password(
+    tmp_path: Path, ours: Mosquitto
+) -> None:
+    liar = Liar()
+    async with stranger(liar.attend) as port:
+        real, false = announced("cellar-1", ours.port, 5, "cellar"), announced("other", port, 0, "cellar")
+        seeing = Seeing(real, false)
+        async with house_seeing(tmp_path, seeing, **LOGIN) as house:
+            report = await until_said(house, "claim to be 'cellar'", str(ours.port), str(port), "`broker:`")
+            assert report.state == "degraded"
+            seeing.lan.gone(false)
+            await until_well(house)
+            seeing.lan.seen(false)
+            async with asyncio.timeout(20):
+                while "claim to be 'cellar'" not in (await house.health()).hint:
+                    await asyncio.sleep(0.05)
+            assert (await house.health()).state == "running"
+            ours.kill()
+            await until_said(house, "claim to be 'cellar'")
+        assert liar.heard == b""
+
+
+async def test_a_liar_who_is_quicker_than_ours_is_not_told_the_password(
+    tmp_path: Path, ours: Mosquitto
+) -> None:
+    liar = Liar()
+    async with stranger(liar.attend) as port:
+        real, false = announced("cellar-1", ours.port, 5, "cellar"), announced("other", port, 0, "cellar")
+        async with house_seeing(tmp_path, Seeing(false, late=real), **LOGIN) as house:
+            await until_said(house, "claim to be 'cellar'")
+        assert liar.heard == b""
+
+
+async def test_who_takes_the_name_of_a_broker_that_is_away_is_not_told_its_password(
+    tmp_path: Path, ours: Mosquitto
+) -> None:
+    liar = Liar()
+    async with stranger(liar.attend) as port:
+        real, false = announced("cellar-1", ours.port, 5, "cellar"), announced("other", port, 0, "cellar")
+        seeing = Seeing(real)
+        async with house_seeing(tmp_path, seeing, **LOGIN) as house:
+            await until_well(house)
+            ours.kill()
+            seeing.lan.gone(real)
+            seeing.lan.seen(false)
+            await until_said(house, "'other' at cellar.local", "'cellar-1'", "restart Jota", "`broker:`")
+            seeing.lan.gone(false)
+            ours.start()
+            seeing.lan.seen(real)
+            await until_well(house)
+        assert liar.heard == b""
