@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -170,6 +171,13 @@ async def test_what_only_listens_is_left_for_a_broker_which_is_spoken_to_by_mqtt
             await until_well(house)
             told = next(each for each in caplog.messages if "Connected to mqtt://porch.local" in each)
             assert told.endswith("by MQTT 5.")
+
+
+async def test_each_address_of_a_found_broker_has_its_turn(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    record = announced("porch", mosquitto.port, 0)
+    seeing = Seeing(replace(record, addresses=("127.0.0.9", "127.0.0.1")))
+    async with house_seeing(tmp_path, seeing) as house:
+        await until_well(house)
 
 
 async def test_while_none_is_found_the_log_names_what_is_looked_for(
