@@ -19,6 +19,7 @@ from jota_core.api import (
     is_loopback,
 )
 
+from .broker.choice import Choice
 from .broker.embedded import USER, Embedded
 from .broker.link import Line, Link
 from .house import House
@@ -33,6 +34,7 @@ class MqttDoor(Transport):
 
     def __init__(self, settings: MqttSettings) -> None:
         self.destination = Destination(settings.far)
+        self._choice = Choice(settings, self.destination, self._resolve)
         self._settings = settings
         self.embedded: Embedded | None = None
         self.house: House | None = None
@@ -47,9 +49,12 @@ class MqttDoor(Transport):
         )  # fmt: skip
         self.house = house
         try:
-            await house.run(Link(settings, line, ctx.log, self.destination, ctx.lan.resolve))
+            await house.run(Link(settings, line, ctx.log, self.destination, self._choice))
         finally:
             self.house = None
+
+    async def _resolve(self, host: str) -> Sequence[str]:
+        return await self.context.lan.resolve(host)
 
     def _login(self) -> tuple[str | None, str | None]:
         if self.embedded is not None:
@@ -76,6 +81,7 @@ class MqttDoor(Transport):
         online = sum(node.seen.status == "online" for node in house.registry)
         waiting = [node.id for node in house.registry if node.seen.code and not node.known.is_approved]
         hint = f"`jota nodes approve {waiting[0]}` serves a node that asked." if waiting else ""
+        hint = self._choice.objection or hint
         mine = len(house.neighbours.ownership.mine())
         return Health(True, f"{len(house.registry)} nodes, {online} online, {mine} served here.", hint)
 

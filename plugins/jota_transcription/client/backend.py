@@ -22,6 +22,7 @@ from jota_core.api import (
     Heard,
     ListenOptions,
     Resolve,
+    ServiceRecord,
     Strained,
     TaskOwner,
     Transcript,
@@ -60,6 +61,10 @@ class FarEars(TranscriptionBackend):
     def destination(self) -> Destination:
         """Where the other machine may be."""
         return self._spare.destination
+
+    async def lost(self, record: ServiceRecord) -> None:
+        """It said goodbye."""
+        await self._spare.lost(record)
 
     async def keep(self, log: logging.Logger, resolve: Resolve) -> None:
         """Keep a connection warm, until cancelled."""

@@ -44,7 +44,7 @@ class JotaTranscription(Plugin[TranscriptionSettings]):
     @hookimpl
     async def jota_service_lost(self, service: ServiceRecord) -> None:
         """Use another one from now on."""
-        self._backend.destination.lost(service)
+        await self._backend.lost(service)
 
     @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:

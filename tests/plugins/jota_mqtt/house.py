@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -14,10 +14,16 @@ from jota_core.api import InferenceBackend
 from jota_core.host import Host
 from jota_core.testing.hosts import Given, free_port, running_host
 
-from .conftest import Broker
-
 LIMIT_S = 20.0
 Answer = tuple[int, dict[str, Any]]
+
+
+class InYaml(Protocol):
+    """A broker, as far as a host has to know of it."""
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """What jota.yaml says of it."""
 
 
 class House:
@@ -62,7 +68,7 @@ class House:
 @asynccontextmanager
 async def house_at(
     folder: Path,
-    broker: Broker,
+    broker: InYaml,
     llm: InferenceBackend,
     *,
     plugins: Mapping[str, Given] | None = None,

@@ -197,5 +197,5 @@ async def test_a_server_that_dies_in_mid_utterance_and_one_that_never_answers() 
 async def test_the_next_utterance_finds_a_warm_connection() -> None:
     async with public() as (_, port), ears(port) as backend:
         for _ in range(3):
-            await until(lambda: backend._spare._socket is not None)
+            await until(lambda: backend._spare._warm is not None)
             assert (await heard(backend, recording("es-locked")))[-1].is_final
