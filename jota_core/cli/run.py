@@ -124,7 +124,8 @@ def _run(config: Config, ends: tuple[int, int] | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(config, on_ready, tell, meanwhile))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        logging.shutdown()
+        os._exit(INTERRUPTED)  # threads of libraries, left where they were, would hold an ordinary end up
     if code == MISSING:
         typer.echo("A required section did not come up; the lines above say why.", err=True)
     return code
