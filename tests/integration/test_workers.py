@@ -8,10 +8,11 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import psutil
@@ -174,17 +175,43 @@ def test_nodes_are_at_the_first_only(tmp_path: Path) -> None:
         assert not at_broker[2]
 
 
-def test_a_stop_lets_answers_end(crew: Crew) -> None:
+def service_stop(manager: Popen[str]) -> None:
+    """As a service is stopped."""
+    manager.terminate()
+
+
+def ctrl_c(manager: Popen[str]) -> None:
+    """As a terminal tells it: everybody of the job hears it."""
+    os.killpg(manager.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [service_stop, ctrl_c])
+def test_a_stop_lets_answers_end(crew: Crew, stop: Callable[[Popen[str]], None]) -> None:
     sockets = [crew.app(1), crew.app(2, "ben")]
     for socket in sockets:
         say(socket, " ".join(LONG.split()[:60]))
         until_token(socket)
-    crew.manager.terminate()
+    stop(crew.manager)
     for socket in sockets:
         told = end(socket)
         assert told["type"] == "end" or told["code"] == "server_restart"
         assert told.get("persisted", True)
     assert crew.manager.wait(20) == 0
+
+
+def test_a_second_ctrl_c_ends_all_at_once(crew: Crew) -> None:
+    sockets = [crew.app(1), crew.app(2, "ben")]
+    for socket in sockets:
+        say(socket, LONG)
+        until_token(socket)
+    workers = list(crew.workers().values())
+    ctrl_c(crew.manager)
+    time.sleep(0.2)
+    began = time.monotonic()
+    ctrl_c(crew.manager)
+    assert crew.manager.wait(10) == 130
+    assert time.monotonic() - began < 2
+    assert not any(psutil.pid_exists(each) for each in workers)
 
 
 def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path, store: str) -> None:
