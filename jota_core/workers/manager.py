@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 
 from jota_core.hosting.backoff import Pace, Retry
+from jota_core.hosting.verdicts import describe
 
 from .dividing import KINDS
 from .line import LONGEST, READY, REMINDER
@@ -108,18 +109,15 @@ class Manager:
                 return
             retry.lasted(loop.time() - began)
             delay_s = retry.delay(loop.time(), crashed=True)
-            log.error("Worker %d ended (exit code %d); it is started again in %.1f s.", number, code, delay_s)
+            log.error("Worker %d %s; it is started again in %.1f s.", number, _said(code), delay_s)
             await _either(self._stopping, self._stopping, delay_s)
 
-    async def _once(self, number: int) -> int:
-        """One worker, from its start to its end."""
-        environ = {**os.environ, ENVIRON: orjson.dumps({**self._shared, "number": number}).decode()}
-        command = [sys.executable, "-m", "jota_core.cli", "run", *self._arguments]
-        # Its own session: Ctrl-C in a terminal is the manager's to handle, and the first drains last.
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, env=environ, limit=LONGEST, pass_fds=(self._lock,),
-            start_new_session=True,
-        )  # fmt: skip
+    async def _once(self, number: int) -> int | Exception:
+        """One worker, from its start to its end: its exit code, or why it did not start."""
+        try:
+            process = await self._started(number)
+        except (OSError, RuntimeError) as error:  # no descriptor, process, thread or memory left
+            return error
         self._running[number] = process
         if self._stopping.is_set():  # it came too late to be told
             self._end(number.__eq__)
@@ -133,6 +131,15 @@ class Manager:
             del self._running[number]
             if self._stopping.is_set() and set(self._running) == {1}:
                 self._end(lambda _: True)
+
+    async def _started(self, number: int) -> Process:
+        environ = {**os.environ, ENVIRON: orjson.dumps({**self._shared, "number": number}).decode()}
+        command = [sys.executable, "-m", "jota_core.cli", "run", *self._arguments]
+        # Its own session: Ctrl-C in a terminal is the manager's to handle, and the first drains last.
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, env=environ, limit=LONGEST, pass_fds=(self._lock,),
+            start_new_session=True,
+        )  # fmt: skip
 
     async def _ended(self, process: Process) -> int:
         """Its exit code; one that lingers behind its closed line is killed."""
@@ -161,6 +168,13 @@ class Manager:
                 log.warning("Worker %d does not read what it is told; a reminder is left out.", other)
             else:
                 end.write(line)
+
+
+def _said(end: int | Exception) -> str:
+    """What became of a worker, for people."""
+    if isinstance(end, int):
+        return f"ended (exit code {end})"
+    return f"cannot be started ({describe(end)}: look at the limits of this process, and at free memory)"
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

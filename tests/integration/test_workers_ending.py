@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -171,3 +172,18 @@ def test_the_private_ports_are_held_while_the_first_is_away(place: Place) -> Non
             with pytest.raises(OSError, match="in use"):
                 socket.create_server(("127.0.0.1", port))
         wait_for(crew.whole, "the first to be back")
+
+
+def test_a_worker_that_cannot_be_started_takes_nobody_with_it(place: Place) -> None:
+    with running(place) as crew:
+        app, first = crew.app(1), crew.workers()[1]
+        limits = resource.prlimit(crew.manager.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(crew.manager.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        os.kill(crew.workers()[2], signal.SIGKILL)
+        wait_for(lambda: "cannot be started" in "".join(crew.log), "the manager to say so")
+        resource.prlimit(crew.manager.pid, resource.RLIMIT_NOFILE, limits)
+        wait_for(crew.whole, "the worker to be back")
+        assert crew.workers()[1] == first
+        say(app, "still there?")
+        assert end(app)["persisted"]
+        assert any("Too many open files" in line for line in crew.log)
