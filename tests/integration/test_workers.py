@@ -239,6 +239,29 @@ def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path, store: str)
                 socket.recv(2)  # once
 
 
+SERVICE = "service-of-the-test-0123456789"
+
+
+@pytest.mark.parametrize("keys", ["", f", key: {BEARER}, service_key: {SERVICE}"], ids=["open", "keys"])
+def test_the_stores_own_listener_is_as_with_one_process(tmp_path: Path, keys: str) -> None:
+    """Wherever it is and whatever it wants to be shown, the others use the store beside it."""
+    place, rest = Place(tmp_path, free_port()), free_port()
+    (tmp_path / "once.py").write_text(ONCE)
+    listen = f', listen: "127.0.0.2:{rest}"{keys}'
+    (tmp_path / "jota.yaml").write_text(
+        YAML.format(store="sqlite:///jota.db", port=place.port, listen=listen)
+    )
+    with running(place) as crew:
+        two = crew.app(2)
+        say(two, "is it kept?")
+        talk = end(two)["conversation_id"]
+        shown = {"Authorization": f"Bearer {BEARER}", "X-API-Key": SERVICE} if keys else {}
+        url = f"http://127.0.0.2:{rest}/reminders"
+        with urllib.request.urlopen(urllib.request.Request(url, headers=shown), timeout=10) as answer:
+            assert answer.status == 200
+        assert len(place.get(f"/api/v1/conversations/{talk}/messages?user_id=ana")["messages"]) == 2
+
+
 def test_keys_of_the_file_count_at_every_worker_however_many_come(tmp_path: Path) -> None:
     """The first is asked whether it knows each of them; it must not take that for guessing."""
     place = Place(tmp_path, free_port())
