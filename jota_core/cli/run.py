@@ -79,10 +79,10 @@ def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> in
     from jota_core.workers.dividing import divided, own, share
 
     worker = Worker(**orjson.loads(told))
-    data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     secrets = config.secrets | {worker.key}
     crash.hide(secrets)
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
+    data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     with folder.locked(own(data, worker.number)):
         share(data, worker.number)
         return _run(config, ends)

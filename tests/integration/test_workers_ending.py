@@ -7,7 +7,9 @@ import os
 import resource
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -47,6 +49,34 @@ class Broken(Plugin):
     @hookimpl
     async def jota_setup(self, ctx: object) -> None:
         raise SetupFailed("It is broken.")
+"""
+ODD = """
+from jota_core.api import Plugin, Settings, UseFirst, hookimpl
+
+class OddSettings(Settings):
+    what: str
+
+class Odd(Plugin[OddSettings]):
+    Settings = OddSettings
+
+    @classmethod
+    def in_worker(cls, settings, worker):
+        if settings.what == "in_worker":
+            raise SystemExit("It is odd.")
+        if settings.what == "other" and not worker.is_first:
+            return UseFirst("weather")
+        return super().in_worker(settings, worker)
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        if settings.what == "__init__":
+            raise ValueError("It is odd.")
+
+    @hookimpl
+    def jota_backends(self):
+        if self.settings.what == "jota_backends":
+            raise ValueError("It is odd.")
+        return []
 """
 
 
@@ -187,3 +217,25 @@ def test_a_worker_that_cannot_be_started_takes_nobody_with_it(place: Place) -> N
         say(app, "still there?")
         assert end(app)["persisted"]
         assert any("Too many open files" in line for line in crew.log)
+
+
+@pytest.mark.parametrize("odd", ["in_worker", "__init__", "jota_backends", "other"])
+def test_a_plugin_that_cannot_say_what_it_is_in_a_worker_stops_nobody(place: Place, odd: str) -> None:
+    add(place, "odd", ODD, f", what: {odd}")
+    with place.running("--workers", "2") as manager:
+        reports: dict[int, dict[str, Any]] = {}
+
+        def all_tell() -> bool:
+            with suppress(OSError):
+                told = place.get("/health")
+                reports[told["worker"]] = {each["section"]: each for each in told["sections"]}
+            return len(reports) == 2
+
+        wait_for(all_tell, "both workers")
+        assert {name: each["state"] for name, each in reports[2].items()} == {
+            "memory": "running", "llm": "running", "app": "running", "odd": "failed",
+        }  # fmt: skip
+        assert "It is odd" in reports[2]["odd"]["detail"] or odd == "other"
+        assert place.chat("well?")["persisted"]
+        manager.terminate()
+        assert manager.wait(20) == 0
