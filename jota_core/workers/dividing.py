@@ -27,8 +27,9 @@ from jota_core.hosting.verdicts import describe
 GROUP = "jota.workers"
 KINDS = ("memory", "inference", "transcription")
 FOLDER = "workers"
-SHARED = "models"
-"""A folder of the host's that its workers see as theirs: what was fetched is fetched once."""
+SHARED = ("models", "known")
+"""Folders of the host's that its workers see as theirs: what was fetched is fetched once, and whose id this
+host has learnt to trust, all of them trust."""
 
 log = logging.getLogger("jota.workers")
 
@@ -57,11 +58,12 @@ def own(data: Path, number: int) -> Path:
 
 def share(data: Path, number: int) -> None:
     """Put what a worker shares with the host into its folder."""
-    link = own(data, number) / SHARED
-    if number > 1 and not link.exists():
-        (data / SHARED).mkdir(exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(Path("..", "..", SHARED), target_is_directory=True)
+    for name in SHARED if number > 1 else ():
+        link = own(data, number) / name
+        if not link.exists():
+            (data / name).mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("..", "..", name), target_is_directory=True)
 
 
 def left(data: Path, count: int) -> list[int]:

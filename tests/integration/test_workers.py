@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
@@ -260,6 +261,101 @@ def test_the_stores_own_listener_is_as_with_one_process(tmp_path: Path, keys: st
         with urllib.request.urlopen(urllib.request.Request(url, headers=shown), timeout=10) as answer:
             assert answer.status == 200
         assert len(place.get(f"/api/v1/conversations/{talk}/messages?user_id=ana")["messages"]) == 2
+
+
+SCOUT = """
+import asyncio
+from pathlib import Path
+from jota_core.api import MEMORY, Plugin, PluginContext, ServiceRecord, Settings, hookimpl
+
+class ScoutSettings(Settings):
+    ports: dict[str, int]
+
+class Scout(Plugin[ScoutSettings]):
+    Settings = ScoutSettings
+    in_each_worker = True
+
+    @hookimpl
+    async def jota_setup(self, ctx: PluginContext) -> None:
+        self.ctx = ctx
+        if ctx.data_dir.name == "data":
+            self.see("cellar")
+        if ctx.data_dir.name != "data" or Path("attic-is-seen").exists():
+            self.see("attic")
+        ctx.spawn("look", self.look)
+
+    def see(self, name: str) -> None:
+        host, port = f"{name}.local", self.settings.ports[name]
+        self.ctx.lan.seen(ServiceRecord(MEMORY, f"id-of-{name}", name, host, ("127.0.0.1",), port))
+
+    async def look(self) -> None:
+        while not Path("cellar-is-seen").exists():
+            await asyncio.sleep(0.05)
+        self.see("cellar")
+"""
+FOUND = """
+host: {{data: ./data, drain_s: 1}}
+plugins:
+  scout: {{plugin: ./scout.py, ports: {ports}}}
+  memory: {{plugin: jota_db_client, url: discover, bearer: {bearer}, key: {key}}}
+  llm: {{plugin: jota_echo}}
+  app: {{plugin: jota_http, listen: "127.0.0.1:{port}"}}
+"""
+FAR = (
+    'plugins: {{memory: {{plugin: jota_db, listen: "127.0.0.1:{port}", key: {bearer}, service_key: {key}}}}}'
+)
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Iterator[tuple[Place, Popen[str]]]:
+    """A host that finds its memory, and the process of the one in the cellar; another is in the attic."""
+    place, keys = Place(tmp_path, free_port()), {"bearer": BEARER, "key": SERVICE}
+    far = {name: Place(tmp_path / name, free_port()) for name in ("cellar", "attic")}
+    ports = json.dumps({name: each.port for name, each in far.items()})
+    (tmp_path / "scout.py").write_text(SCOUT)
+    (tmp_path / "jota.yaml").write_text(FOUND.format(ports=ports, port=place.port, **keys))
+    with ExitStack() as stack:
+        processes = []
+        for each in far.values():
+            each.folder.mkdir()
+            (each.folder / "jota.yaml").write_text(FAR.format(port=each.port, **keys))
+            processes.append(stack.enter_context(each.running()))
+            each.health()
+        yield place, processes[0]
+
+
+OTHER = "A JotaDB with the id id-of-attic is on the LAN, but this host's memory was in id-of-cellar."
+
+
+def test_all_workers_keep_to_the_memory_that_one_found_first(found: tuple[Place, Popen[str]]) -> None:
+    place, _ = found
+    with place.running("--workers", "2") as manager:
+        wait_for(lambda: OTHER in _of_memory(place, 2), "the second to refuse the attic")
+        (place.folder / "cellar-is-seen").touch()
+        wait_for(lambda: "cellar.local" in _of_memory(place, 2), "the second to find the cellar")
+        manager.terminate()
+        assert manager.wait(20) == 0
+
+
+def test_of_two_memories_that_are_found_at_once_one_is_used(found: tuple[Place, Popen[str]]) -> None:
+    place, cellar = found
+    (place.folder / "attic-is-seen").touch()
+    with place.running():
+        wait_for(lambda: "cellar.local" in _of_memory(place, None), "the cellar to be used")
+        place.chat("hello")
+        cellar.kill()
+        place.chat("is it there?")
+        wait_for(lambda: OTHER in _of_memory(place, None), "the attic to be refused")
+
+
+def _of_memory(place: Place, worker: int | None) -> str:
+    """What a worker says of its memory; empty when it is another one that answers."""
+    try:
+        told = place.get("/health")
+    except OSError:
+        return ""
+    words = [str(each["detail"]) for each in told["sections"] if each["section"] == "memory"]
+    return words[0] if told.get("worker") == worker else ""
 
 
 def test_keys_of_the_file_count_at_every_worker_however_many_come(tmp_path: Path) -> None:
