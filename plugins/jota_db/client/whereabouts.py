@@ -77,7 +77,10 @@ def _kept(file: Path, found: str, has_consent: bool) -> str:
         return known
     file.parent.mkdir(mode=0o700, exist_ok=True)
     new = file.with_name(f"{file.name}.{os.getpid()}")
-    new.write_text(found)
+    with new.open("w") as out:
+        out.write(found)
+        out.flush()
+        os.fsync(out.fileno())
     if file.exists():
         new.replace(file)
         return found
