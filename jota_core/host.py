@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from jota_core.api import HealthReport, SectionReport, State
 from jota_core.config import Config, HostSettings, Redaction
@@ -35,10 +35,14 @@ FINE, MISSING = 0, 3
 
 
 class Host:
-    """One running Jota: `async with Host(config) as host` brings it up, and leaves it drained and closed."""
+    """One running Jota: `async with Host(config) as host` brings it up, and leaves it drained and closed.
 
-    def __init__(self, config: Config) -> None:
+    With `stop` set while it comes up, it waits for nothing more.
+    """
+
+    def __init__(self, config: Config, stop: asyncio.Event | None = None) -> None:
         self.config = config
+        self._stop = stop or asyncio.Event()
         self.bus = Bus()
         self.missing: tuple[SectionReport, ...] = ()
         """Required sections that did not come up."""
@@ -92,10 +96,13 @@ class Host:
     async def __aenter__(self) -> Self:
         self.config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.lan.start()
+        await _unless(self._stop, self._come_up())
+        return self
+
+    async def _come_up(self) -> None:
         self.missing = await self._supervisor.settle()
         self.sessions.start()
         self.missing = await self._supervisor.open(self.sessions)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -130,13 +137,14 @@ def _pools(routing: Sequence[str | Sequence[str]]) -> list[Sequence[str]]:
     return [[each] if isinstance(each, str) else each for each in routing]
 
 
+Tell = Callable[[HealthReport], None]
 Meanwhile = Callable[["Host"], AbstractAsyncContextManager[object]]
 
 
 async def serve(
     config: Config,
-    on_ready: Callable[[HealthReport], None],
-    on_change: Callable[[HealthReport], None],
+    on_ready: Tell,
+    on_change: Tell,
     meanwhile: Meanwhile = nullcontext,
 ) -> int:
     """Run a host until a signal.
@@ -149,12 +157,19 @@ async def serve(
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, _stop, stop)
-    async with Host(config) as host, meanwhile(host):
-        on_ready(await host.health())
-        if host.missing:
-            return MISSING
-        while not await _within(stop, HEALTH_EVERY_S):
-            on_change(await host.health())
+    async with Host(config, stop) as host:
+        if not stop.is_set():
+            async with meanwhile(host):
+                return await _run(host, stop, on_ready, on_change)
+    return FINE
+
+
+async def _run(host: Host, stop: asyncio.Event, on_ready: Tell, on_change: Tell) -> int:
+    on_ready(await host.health())
+    if host.missing:
+        return MISSING
+    while not await _within(stop, HEALTH_EVERY_S):
+        on_change(await host.health())
     return FINE
 
 
@@ -162,6 +177,19 @@ def _stop(stop: asyncio.Event) -> None:
     if stop.is_set():
         raise KeyboardInterrupt
     stop.set()
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; when the event comes first, it is given up."""
+    tasks = [asyncio.ensure_future(each) for each in (work, event.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()  # tell what it raised
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

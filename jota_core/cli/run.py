@@ -6,10 +6,11 @@ import asyncio
 import gc
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -79,10 +80,10 @@ def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> in
     from jota_core.workers.dividing import divided, own, share
 
     worker = Worker(**orjson.loads(told))
-    data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     secrets = config.secrets | {worker.key}
     crash.hide(secrets)
     logs.configure(config.host.log_level, config.host.log_format, secrets, worker=worker.number)
+    data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     with folder.locked(own(data, worker.number)):
         share(data, worker.number)
         return _run(config, ends)
@@ -123,11 +124,26 @@ def _run(config: Config, ends: tuple[int, int] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(serve(config, on_ready, tell, meanwhile))
+            limit = threading.Timer(config.host.stop_s, _leave, (code,))
+            limit.daemon = True
+            limit.start()
+        limit.cancel()
     except KeyboardInterrupt:
-        return INTERRUPTED
+        _end(INTERRUPTED)  # threads of libraries, left where they were, would hold an ordinary end up
     if code == MISSING:
         typer.echo("A required section did not come up; the lines above say why.", err=True)
     return code
+
+
+def _leave(code: int) -> None:
+    """Everything is closed, but the loop does not end: a plugin's task or thread is deaf."""
+    log.warning("Something that a plugin began does not end; the host ends without it.")
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    logging.shutdown()
+    os._exit(code)
 
 
 def _greet(report: HealthReport) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,17 +15,23 @@ from jota_core.api import (
     Plugin,
     Settings,
     Sharing,
+    State,
     TranscriptionBackend,
     UseFirst,
     Worker,
 )
 from jota_core.config import Config, SectionConfig
+from jota_core.hosting.calls import CallFailed, call_now
+from jota_core.hosting.verdicts import describe
 
 GROUP = "jota.workers"
 KINDS = ("memory", "inference", "transcription")
 FOLDER = "workers"
-SHARED = "models"
-"""A folder of the host's that its workers see as theirs: what was fetched is fetched once."""
+SHARED = ("models", "known")
+"""Folders of the host's that its workers see as theirs: what was fetched is fetched once, and whose id this
+host has learnt to trust, all of them trust."""
+
+log = logging.getLogger("jota.workers")
 
 Find = Callable[[str, Path], type[Plugin[Any]]]
 
@@ -50,11 +58,12 @@ def own(data: Path, number: int) -> Path:
 
 def share(data: Path, number: int) -> None:
     """Put what a worker shares with the host into its folder."""
-    link = own(data, number) / SHARED
-    if number > 1 and not link.exists():
-        (data / SHARED).mkdir(exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(Path("..", "..", SHARED), target_is_directory=True)
+    for name in SHARED if number > 1 else ():
+        link = own(data, number) / name
+        if not link.exists():
+            (data / name).mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("..", "..", name), target_is_directory=True)
 
 
 def left(data: Path, count: int) -> list[int]:
@@ -68,12 +77,21 @@ def _section(section: SectionConfig, worker: Worker, find: Find) -> Iterator[Sec
         if worker.is_first:
             yield section
         return
+    try:
+        yield from call_now(section.name, _present, section, worker, find)
+    except CallFailed as failed:
+        log.error("Section %s cannot be divided.", section.name, exc_info=failed.error)
+        detail = f"Its plugin cannot say what it is in this worker: {describe(failed.error)}."
+        yield replace(section, plugin_class=None, state=State.FAILED, detail=detail)
+
+
+def _present(section: SectionConfig, worker: Worker, find: Find) -> list[SectionConfig]:
+    """The section as this worker has it, if it does. Raises whatever the plugin does."""
     answer = _answer(section, worker)
     if isinstance(answer, UseFirst):
         plugin, settings = _sharing(answer.kind).client(worker)
-        yield _made(section, plugin, {**settings, **answer.settings}, find)
-    elif answer is not None:
-        yield replace(section, settings=answer)
+        return [_made(section, plugin, {**settings, **answer.settings}, find)]
+    return [] if answer is None else [replace(section, settings=answer)]
 
 
 def _answer(section: SectionConfig, worker: Worker) -> Settings | UseFirst | None:
@@ -100,8 +118,14 @@ def _offered(section: SectionConfig) -> str | None:
 def _shared(config: Config, other: Worker) -> set[str]:
     """The kinds that other workers want of the first."""
     known = [each for each in config.sections if each.plugin_class and each.settings]
-    answers = [_answer(section, other) for section in known]
-    return {each.kind for each in answers if isinstance(each, UseFirst)}
+    return {kind for each in known if (kind := _wanted(each, other)) in KINDS}
+
+
+def _wanted(section: SectionConfig, other: Worker) -> str | None:
+    with suppress(CallFailed):  # which the other one tells
+        answer = call_now(section.name, _answer, section, other)
+        return answer.kind if isinstance(answer, UseFirst) else None
+    return None
 
 
 def _servers(config: Config, kinds: set[str], worker: Worker, find: Find) -> Iterator[SectionConfig]:
@@ -118,6 +142,8 @@ def _made(section: SectionConfig, plugin: str, settings: dict[str, Any], find: F
 
 
 def _sharing(kind: str) -> Sharing:
+    if kind not in KINDS:
+        raise ValueError(f"the first shares no {kind!r}, only {', '.join(KINDS)}")
     (found,) = entry_points(group=GROUP, name=kind)
     sharing: Sharing = found.load()()
     return sharing

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 
 from jota_core.hosting.backoff import Pace, Retry
+from jota_core.hosting.verdicts import describe
 
 from .dividing import KINDS
 from .line import LONGEST, READY, REMINDER
@@ -25,6 +26,8 @@ FIRST_S = 40.0
 PACE = Pace(first_retry_s=0.2, longest_retry_s=5.0, slow_retry_s=60.0)
 WRONG, MISSING = 2, 3
 """Exit codes after which another try is no use."""
+INTERRUPTED = 130
+"""Of the manager, after a second signal."""
 MOST_WAITING = 2 * LONGEST
 """Bytes for a worker that does not read; facts beyond are left out."""
 log = logging.getLogger("jota.workers")
@@ -47,6 +50,8 @@ class Manager:
         self._running: dict[int, Process] = {}
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._told: set[int] = set()
+        """Who was asked to stop."""
         self._code = 0
 
     async def run(self) -> int:
@@ -66,13 +71,17 @@ class Manager:
     def _stop(self) -> None:
         """The others drain, then the first, whose engines and memory they use; a second signal kills all."""
         if self._stopping.is_set():
+            self._code = self._code or INTERRUPTED
             self._send(signal.SIGKILL, lambda _: True)
+            return
         self._stopping.set()
         self._end(lambda number: number > 1 or len(self._running) == 1)
 
     def _end(self, wanted: Callable[[int], bool]) -> None:
-        """Ask them to stop; whoever is still there after the limit is killed."""
-        told = {number: process for number, process in self._running.items() if wanted(number)}
+        """Ask them to stop, once, as a second signal cuts answers; after the limit they are killed."""
+        found = self._running.items()
+        told = {number: each for number, each in found if wanted(number) and number not in self._told}
+        self._told |= told.keys()
         self._send(signal.SIGTERM, told.__contains__)
         asyncio.get_running_loop().call_later(self._limit_s, self._kill, told)
 
@@ -100,16 +109,15 @@ class Manager:
                 return
             retry.lasted(loop.time() - began)
             delay_s = retry.delay(loop.time(), crashed=True)
-            log.error("Worker %d ended (exit code %d); it is started again in %.1f s.", number, code, delay_s)
+            log.error("Worker %d %s; it is started again in %.1f s.", number, _said(code), delay_s)
             await _either(self._stopping, self._stopping, delay_s)
 
-    async def _once(self, number: int) -> int:
-        """One worker, from its start to its end."""
-        environ = {**os.environ, ENVIRON: orjson.dumps({**self._shared, "number": number}).decode()}
-        command = [sys.executable, "-m", "jota_core.cli", "run", *self._arguments]
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, env=environ, limit=LONGEST, pass_fds=(self._lock,)
-        )
+    async def _once(self, number: int) -> int | Exception:
+        """One worker, from its start to its end: its exit code, or why it did not start."""
+        try:
+            process = await self._started(number)
+        except (OSError, RuntimeError) as error:  # no descriptor, process, thread or memory left
+            return error
         self._running[number] = process
         if self._stopping.is_set():  # it came too late to be told
             self._end(number.__eq__)
@@ -123,6 +131,15 @@ class Manager:
             del self._running[number]
             if self._stopping.is_set() and set(self._running) == {1}:
                 self._end(lambda _: True)
+
+    async def _started(self, number: int) -> Process:
+        environ = {**os.environ, ENVIRON: orjson.dumps({**self._shared, "number": number}).decode()}
+        command = [sys.executable, "-m", "jota_core.cli", "run", *self._arguments]
+        # Its own session: Ctrl-C in a terminal is the manager's to handle, and the first drains last.
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, env=environ, limit=LONGEST, pass_fds=(self._lock,),
+            start_new_session=True,
+        )  # fmt: skip
 
     async def _ended(self, process: Process) -> int:
         """Its exit code; one that lingers behind its closed line is killed."""
@@ -151,6 +168,13 @@ class Manager:
                 log.warning("Worker %d does not read what it is told; a reminder is left out.", other)
             else:
                 end.write(line)
+
+
+def _said(end: int | Exception) -> str:
+    """What became of a worker, for people."""
+    if isinstance(end, int):
+        return f"ended (exit code {end})"
+    return f"cannot be started ({describe(end)}: look at the limits of this process, and at free memory)"
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import SecretStr
 
 from jota_core.api import (
     Credentials,
@@ -17,7 +17,6 @@ from jota_core.api import (
     Plugin,
     PluginContext,
     Principal,
-    Settings,
     SetupFailed,
     Tool,
     Transport,
@@ -35,7 +34,8 @@ from .facts.tool import RememberFact
 from .late import LateStore
 from .people.authenticator import Authenticator
 from .reminders import keep_reminding
-from .server.door import DbDoor
+from .server.door import DbDoor, Listener
+from .settings import FirstSettings, JotaDbSettings
 from .settling import keep_settling
 from .urls import StoreUrl
 
@@ -52,50 +52,6 @@ NO_KEY = (
 )
 
 
-class JotaDbSettings(Settings):
-    """Where conversations are kept, and for how long."""
-
-    store: str = "sqlite:///jota.db"
-    """URL of the store: a file, or a PostgreSQL database that several hosts may share.
-
-    `sqlite:///jota.db` lies in the data folder, `sqlite:////srv/jota.db` is absolute;
-    `postgresql://user:password@server/jota`.
-    """
-    listen: str | None = None
-    """Offer the store to other machines here (`0.0.0.0:8080`), in the REST of JotaDB; null offers nothing."""
-    reuse_port: bool = False
-    """Share the port with other processes that do the same; `jota run --workers` sets it."""
-    key: SecretStr | None = None
-    """What every request to `listen` shows as its bearer; needed beyond this machine."""
-    service_key: SecretStr | None = None
-    """One key of a service that is made without `jota clients`; `key` is needed with it."""
-    wrong_keys_per_minute: int = Field(default=10, gt=0)
-    """From one address; more are refused with 429 until the minute is over."""
-    reminders: bool = True
-    """Let reminders fire, and tell them here; of several workers the first does, for all."""
-    facts: bool = True
-    """Tell the model long-term facts of a client (`jota memory`) when a message reminds of them."""
-    facts_by_meaning: bool = False
-    """Think of a fact when its meaning is near, too; needs `pip install "jota[meaning]"`."""
-    facts_tool: bool = False
-    """Let the model keep facts by itself, with the tool `remember_fact`; for models that can call tools."""
-    retention_days: float | None = Field(default=None, gt=0)
-    """Conversations that nobody touched for so many days are deleted for good; null keeps everything."""
-
-    @field_validator("listen")
-    @classmethod
-    def _parse(cls, listen: str | None) -> str | None:
-        if listen is not None:
-            split_listen(listen)
-        return listen
-
-    @field_validator("store")
-    @classmethod
-    def _is_known(cls, url: str) -> str:
-        StoreUrl(url).check()
-        return url
-
-
 class JotaDb(Plugin[JotaDbSettings]):
     """Keeps conversations in SQLite or PostgreSQL, durable before anything is acknowledged."""
 
@@ -103,26 +59,29 @@ class JotaDb(Plugin[JotaDbSettings]):
 
     @classmethod
     def in_worker(cls, settings: JotaDbSettings, worker: Worker) -> JotaDbSettings | UseFirst:
-        """PostgreSQL serves every process; a file is the first one's, which serves the others."""
+        """PostgreSQL serves every process; a file is the first one's, which has a door for the others."""
         if not StoreUrl(settings.store).is_file:
             once = {"listen": None, "reminders": False, "retention_days": None}
             return settings if worker.is_first else settings.model_copy(update=once)
-        key = settings.key or SecretStr(worker.key)
-        if not worker.is_first and settings.listen:
-            port = split_listen(settings.listen)[1]
-            return UseFirst("memory", {"url": f"http://127.0.0.1:{port}", "bearer": key})
         if not worker.is_first:
             return UseFirst("memory")
-        listen = settings.listen or worker.address("memory")
-        served = {"listen": listen, "key": key, "service_key": SecretStr(worker.key)}
-        return settings.model_copy(update={**served, "reuse_port": settings.listen is None})
+        served = {"workers_listen": worker.address("memory"), "workers_key": SecretStr(worker.key)}
+        return FirstSettings.model_construct(**{**dict(settings), **served})
 
     def __init__(self, settings: JotaDbSettings) -> None:
         super().__init__(settings)
         self._memory = LateStore()
-        key = settings.service_key
-        self._authenticator = Authenticator(key.get_secret_value() if key else None)
-        self._door = DbDoor(settings, self._authenticator, self._memory.opened, self._changed)
+        first = settings if isinstance(settings, FirstSettings) else None
+        self._authenticator = Authenticator(settings.service_key, first.workers_key if first else None)
+        self._doors = []
+        if settings.listen:
+            self._doors.append(self._door(Listener(settings.listen, settings.key)))
+        if first:
+            self._doors.append(self._door(Listener(first.workers_listen, first.workers_key, is_shared=True)))
+
+    def _door(self, listener: Listener) -> DbDoor:
+        wrong = self.settings.wrong_keys_per_minute
+        return DbDoor(listener, wrong, self._authenticator, self._memory.opened, self._changed)
 
     @hookimpl
     def jota_memories(self) -> Sequence[MemoryStore]:
@@ -143,8 +102,8 @@ class JotaDb(Plugin[JotaDbSettings]):
 
     @hookimpl
     def jota_transports(self) -> Sequence[Transport]:
-        """The door for other machines, where there is to be one."""
-        return [self._door] if self.settings.listen else []
+        """The door for other machines and the one for other workers, where there are to be such."""
+        return self._doors
 
     @hookimpl
     async def jota_setup(self, ctx: PluginContext) -> None:
@@ -156,7 +115,8 @@ class JotaDb(Plugin[JotaDbSettings]):
             if not Meaning.is_installed():
                 raise SetupFailed(MISSING)
             self._memory.know_by_meaning(Meaning())
-        self._door.context = ctx
+        for door in self._doors:
+            door.context = ctx
         url = StoreUrl(self.settings.store)
         database = await (await asyncio.to_thread(_opener, url))(url, ctx)
         store = await asyncio.to_thread(_store, database)

@@ -49,9 +49,11 @@ class Place:
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """A host in the background, killed at the end if it still runs."""
+        """A host in the background, a job of its own as a shell makes it; killed at the end if it still runs."""
         command = [sys.executable, "-m", "jota_core.cli", "run", *arguments]
-        process = subprocess.Popen(command, cwd=self.folder, env=ENVIRON, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=self.folder, env=ENVIRON, stderr=subprocess.PIPE, text=True, process_group=0
+        )
         try:
             yield process
         finally:

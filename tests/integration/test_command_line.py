@@ -7,10 +7,13 @@ import signal
 import socket
 import time
 
+import pytest
+
 from jota_core.cli.logs import ConsoleFormatter
 from jota_core.testing import free_port
 
 from .conftest import Place
+from .crew import wait_for
 
 
 def test_check_says_fine_or_every_problem(place: Place) -> None:
@@ -108,3 +111,58 @@ def test_the_log_cannot_be_forged() -> None:
     line = ConsoleFormatter().format(record)
     assert "\n" not in line
     assert "\x1b" not in line
+
+
+HANGING = """
+import asyncio
+import time
+from pathlib import Path
+from jota_core.api import Plugin, PluginContext, Settings, hookimpl
+
+class HangingSettings(Settings):
+    how: str
+
+class Hanging(Plugin[HangingSettings]):
+    Settings = HangingSettings
+
+    @hookimpl
+    async def jota_setup(self, ctx: PluginContext) -> None:
+        ctx.on_close(self.close)
+        Path("hangs").touch()
+        await getattr(self, self.settings.how)()
+
+    async def close(self) -> None:
+        Path("closed").touch()
+
+    async def waits(self) -> None:
+        await asyncio.sleep(600)
+
+    async def thread(self) -> None:
+        await asyncio.to_thread(time.sleep, 600)
+
+    async def deaf(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                pass
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "workers"])
+@pytest.mark.parametrize("how", ["waits", "thread", "deaf"])
+def test_a_stop_during_the_start_does_not_wait_for_it(
+    place: Place, how: str, workers: tuple[str, ...]
+) -> None:
+    (place.folder / "hanging.py").write_text(HANGING)
+    yaml = (place.folder / "jota.yaml").read_text().replace("drain_s: 2", "drain_s: 2, stop_s: 0.5")
+    (place.folder / "jota.yaml").write_text(f"{yaml}  hanging: {{plugin: ./hanging.py, how: {how}}}\n")
+    with place.running(*workers) as host:
+        wait_for((place.folder / "hangs").exists, "the set-up to hang")
+        began = time.monotonic()
+        host.terminate()
+        assert host.wait(10) == 0
+        assert time.monotonic() - began < 4
+        assert (place.folder / "closed").exists()
+        assert host.stderr is not None
+        assert "is ready" not in host.stderr.read()

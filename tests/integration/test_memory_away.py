@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -130,3 +131,16 @@ def _check(pair: Pair, told: list[dict[str, Any]]) -> None:
     assert [answers[m["id"]] for m in stored if m["role"] == "assistant"][: len(told)] == [
         each["response"] for each in told
     ]
+
+
+def test_a_second_signal_ends_it_at_once(pair: Pair) -> None:
+    """However many threads of libraries there are."""
+    with pair.db_running(), pair.app.running() as host, ThreadPoolExecutor(1) as pool:
+        pair.app.health()
+        answer = pool.submit(pair.app.chat, "word " * 200)
+        time.sleep(0.5)
+        host.terminate()
+        time.sleep(0.2)
+        host.terminate()
+        assert host.wait(3) == 130
+        assert isinstance(answer.exception(5), OSError)

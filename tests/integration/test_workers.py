@@ -8,10 +8,12 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import psutil
@@ -174,17 +176,43 @@ def test_nodes_are_at_the_first_only(tmp_path: Path) -> None:
         assert not at_broker[2]
 
 
-def test_a_stop_lets_answers_end(crew: Crew) -> None:
+def service_stop(manager: Popen[str]) -> None:
+    """As a service is stopped."""
+    manager.terminate()
+
+
+def ctrl_c(manager: Popen[str]) -> None:
+    """As a terminal tells it: everybody of the job hears it."""
+    os.killpg(manager.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [service_stop, ctrl_c])
+def test_a_stop_lets_answers_end(crew: Crew, stop: Callable[[Popen[str]], None]) -> None:
     sockets = [crew.app(1), crew.app(2, "ben")]
     for socket in sockets:
         say(socket, " ".join(LONG.split()[:60]))
         until_token(socket)
-    crew.manager.terminate()
+    stop(crew.manager)
     for socket in sockets:
         told = end(socket)
         assert told["type"] == "end" or told["code"] == "server_restart"
         assert told.get("persisted", True)
     assert crew.manager.wait(20) == 0
+
+
+def test_a_second_ctrl_c_ends_all_at_once(crew: Crew) -> None:
+    sockets = [crew.app(1), crew.app(2, "ben")]
+    for socket in sockets:
+        say(socket, LONG)
+        until_token(socket)
+    workers = list(crew.workers().values())
+    ctrl_c(crew.manager)
+    time.sleep(0.2)
+    began = time.monotonic()
+    ctrl_c(crew.manager)
+    assert crew.manager.wait(10) == 130
+    assert time.monotonic() - began < 2
+    assert not any(psutil.pid_exists(each) for each in workers)
 
 
 def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path, store: str) -> None:
@@ -210,6 +238,124 @@ def test_a_reminder_reaches_its_owner_wherever_he_is(tmp_path: Path, store: str)
             assert (told["type"], told["content"]) == ("reminder", message)
             with pytest.raises(TimeoutError):
                 socket.recv(2)  # once
+
+
+SERVICE = "service-of-the-test-0123456789"
+
+
+@pytest.mark.parametrize("keys", ["", f", key: {BEARER}, service_key: {SERVICE}"], ids=["open", "keys"])
+def test_the_stores_own_listener_is_as_with_one_process(tmp_path: Path, keys: str) -> None:
+    """Wherever it is and whatever it wants to be shown, the others use the store beside it."""
+    place, rest = Place(tmp_path, free_port()), free_port()
+    (tmp_path / "once.py").write_text(ONCE)
+    listen = f', listen: "127.0.0.2:{rest}"{keys}'
+    (tmp_path / "jota.yaml").write_text(
+        YAML.format(store="sqlite:///jota.db", port=place.port, listen=listen)
+    )
+    with running(place) as crew:
+        two = crew.app(2)
+        say(two, "is it kept?")
+        talk = end(two)["conversation_id"]
+        shown = {"Authorization": f"Bearer {BEARER}", "X-API-Key": SERVICE} if keys else {}
+        url = f"http://127.0.0.2:{rest}/reminders"
+        with urllib.request.urlopen(urllib.request.Request(url, headers=shown), timeout=10) as answer:
+            assert answer.status == 200
+        assert len(place.get(f"/api/v1/conversations/{talk}/messages?user_id=ana")["messages"]) == 2
+
+
+SCOUT = """
+import asyncio
+from pathlib import Path
+from jota_core.api import MEMORY, Plugin, PluginContext, ServiceRecord, Settings, hookimpl
+
+class ScoutSettings(Settings):
+    ports: dict[str, int]
+
+class Scout(Plugin[ScoutSettings]):
+    Settings = ScoutSettings
+    in_each_worker = True
+
+    @hookimpl
+    async def jota_setup(self, ctx: PluginContext) -> None:
+        self.ctx = ctx
+        if ctx.data_dir.name == "data":
+            self.see("cellar")
+        if ctx.data_dir.name != "data" or Path("attic-is-seen").exists():
+            self.see("attic")
+        ctx.spawn("look", self.look)
+
+    def see(self, name: str) -> None:
+        host, port = f"{name}.local", self.settings.ports[name]
+        self.ctx.lan.seen(ServiceRecord(MEMORY, f"id-of-{name}", name, host, ("127.0.0.1",), port))
+
+    async def look(self) -> None:
+        while not Path("cellar-is-seen").exists():
+            await asyncio.sleep(0.05)
+        self.see("cellar")
+"""
+FOUND = """
+host: {{data: ./data, drain_s: 1}}
+plugins:
+  scout: {{plugin: ./scout.py, ports: {ports}}}
+  memory: {{plugin: jota_db_client, url: discover, bearer: {bearer}, key: {key}}}
+  llm: {{plugin: jota_echo}}
+  app: {{plugin: jota_http, listen: "127.0.0.1:{port}"}}
+"""
+FAR = (
+    'plugins: {{memory: {{plugin: jota_db, listen: "127.0.0.1:{port}", key: {bearer}, service_key: {key}}}}}'
+)
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Iterator[tuple[Place, Popen[str]]]:
+    """A host that finds its memory, and the process of the one in the cellar; another is in the attic."""
+    place, keys = Place(tmp_path, free_port()), {"bearer": BEARER, "key": SERVICE}
+    far = {name: Place(tmp_path / name, free_port()) for name in ("cellar", "attic")}
+    ports = json.dumps({name: each.port for name, each in far.items()})
+    (tmp_path / "scout.py").write_text(SCOUT)
+    (tmp_path / "jota.yaml").write_text(FOUND.format(ports=ports, port=place.port, **keys))
+    with ExitStack() as stack:
+        processes = []
+        for each in far.values():
+            each.folder.mkdir()
+            (each.folder / "jota.yaml").write_text(FAR.format(port=each.port, **keys))
+            processes.append(stack.enter_context(each.running()))
+            each.health()
+        yield place, processes[0]
+
+
+OTHER = "A JotaDB with the id id-of-attic is on the LAN, but this host's memory was in id-of-cellar."
+
+
+def test_all_workers_keep_to_the_memory_that_one_found_first(found: tuple[Place, Popen[str]]) -> None:
+    place, _ = found
+    with place.running("--workers", "2") as manager:
+        wait_for(lambda: OTHER in _of_memory(place, 2), "the second to refuse the attic")
+        (place.folder / "cellar-is-seen").touch()
+        wait_for(lambda: "cellar.local" in _of_memory(place, 2), "the second to find the cellar")
+        manager.terminate()
+        assert manager.wait(20) == 0
+
+
+def test_of_two_memories_that_are_found_at_once_one_is_used(found: tuple[Place, Popen[str]]) -> None:
+    place, cellar = found
+    (place.folder / "attic-is-seen").touch()
+    with place.running():
+        wait_for(lambda: "cellar.local" in _of_memory(place, None), "the cellar to be used")
+        place.chat("hello")
+        cellar.kill()
+        place.chat("is it there?")
+        wait_for(lambda: OTHER in _of_memory(place, None), "the attic to be refused")
+
+
+def _of_memory(place: Place, worker: int | None) -> str:
+    """What a worker says of its memory; empty when it is another one that answers."""
+    try:
+        told = place.get("/health")
+    except OSError:
+        return ""
+    words = [str(each["detail"]) for each in told["sections"] if each["section"] == "memory"]
+    return words[0] if told.get("worker") == worker else ""
 
 
 def test_keys_of_the_file_count_at_every_worker_however_many_come(tmp_path: Path) -> None:

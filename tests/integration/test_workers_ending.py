@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -46,6 +49,34 @@ class Broken(Plugin):
     @hookimpl
     async def jota_setup(self, ctx: object) -> None:
         raise SetupFailed("It is broken.")
+"""
+ODD = """
+from jota_core.api import Plugin, Settings, UseFirst, hookimpl
+
+class OddSettings(Settings):
+    what: str
+
+class Odd(Plugin[OddSettings]):
+    Settings = OddSettings
+
+    @classmethod
+    def in_worker(cls, settings, worker):
+        if settings.what == "in_worker":
+            raise SystemExit("It is odd.")
+        if settings.what == "other" and not worker.is_first:
+            return UseFirst("weather")
+        return super().in_worker(settings, worker)
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        if settings.what == "__init__":
+            raise ValueError("It is odd.")
+
+    @hookimpl
+    def jota_backends(self):
+        if self.settings.what == "jota_backends":
+            raise ValueError("It is odd.")
+        return []
 """
 
 
@@ -171,3 +202,40 @@ def test_the_private_ports_are_held_while_the_first_is_away(place: Place) -> Non
             with pytest.raises(OSError, match="in use"):
                 socket.create_server(("127.0.0.1", port))
         wait_for(crew.whole, "the first to be back")
+
+
+def test_a_worker_that_cannot_be_started_takes_nobody_with_it(place: Place) -> None:
+    with running(place) as crew:
+        app, first = crew.app(1), crew.workers()[1]
+        limits = resource.prlimit(crew.manager.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(crew.manager.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        os.kill(crew.workers()[2], signal.SIGKILL)
+        wait_for(lambda: "cannot be started" in "".join(crew.log), "the manager to say so")
+        resource.prlimit(crew.manager.pid, resource.RLIMIT_NOFILE, limits)
+        wait_for(crew.whole, "the worker to be back")
+        assert crew.workers()[1] == first
+        say(app, "still there?")
+        assert end(app)["persisted"]
+        assert any("Too many open files" in line for line in crew.log)
+
+
+@pytest.mark.parametrize("odd", ["in_worker", "__init__", "jota_backends", "other"])
+def test_a_plugin_that_cannot_say_what_it_is_in_a_worker_stops_nobody(place: Place, odd: str) -> None:
+    add(place, "odd", ODD, f", what: {odd}")
+    with place.running("--workers", "2") as manager:
+        reports: dict[int, dict[str, Any]] = {}
+
+        def all_tell() -> bool:
+            with suppress(OSError):
+                told = place.get("/health")
+                reports[told["worker"]] = {each["section"]: each for each in told["sections"]}
+            return len(reports) == 2
+
+        wait_for(all_tell, "both workers")
+        assert {name: each["state"] for name, each in reports[2].items()} == {
+            "memory": "running", "llm": "running", "app": "running", "odd": "failed",
+        }  # fmt: skip
+        assert "It is odd" in reports[2]["odd"]["detail"] or odd == "other"
+        assert place.chat("well?")["persisted"]
+        manager.terminate()
+        assert manager.wait(20) == 0

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from .store import FarStore
     from .whereabouts import Whereabouts
 
+KNOWN = "known"
+"""A folder that workers of a host have together."""
+
 
 class JotaDbClient(Plugin[JotaDbClientSettings]):
     """Uses the JotaDB of another machine as memory, and asks it who is who."""
@@ -92,7 +95,7 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
 
         spool = self._spool = await Spool.opened(ctx.data_dir / f"{ctx.section}.spool.db")
         ctx.on_close(spool.close)
-        file = ctx.data_dir / f"{ctx.section}.lan-id"
+        file = ctx.data_dir / KNOWN / f"{ctx.section}.lan-id"
         where = self._whereabouts = Whereabouts(self.settings, ctx.lan.resolve, file)
         wire = self._wire = AnyWire(self.settings, where)
         ctx.on_close(wire.close)

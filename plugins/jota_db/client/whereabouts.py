@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +20,10 @@ OTHER = (
 
 
 class Whereabouts:
-    """Keeps to the JotaDB that was used first: a change of identity needs consent, by `pin:`."""
+    """Keeps to the JotaDB that was used first: a change of identity needs consent, by `pin:`.
+
+    `file` holds its id, for all workers of this host.
+    """
 
     def __init__(self, settings: JotaDbClientSettings, resolve: Resolve, file: Path) -> None:
         self.destination = Destination(settings.far)
@@ -27,13 +32,13 @@ class Whereabouts:
         self._resolve = resolve
         self._bearer = settings.bearer.get_secret_value() if settings.bearer else ""
         self._file = file
-        self._known = file.read_text().strip() if file.exists() else ""
+        self._known = _read(file)
         self._stranger = ""
 
     def found(self, record: ServiceRecord) -> None:
         """One is on the LAN."""
         if self.destination.far.pin is None and self._known and self._known != record.id:
-            self._stranger = OTHER.format(found=record.id, known=self._known)
+            self._refuse(record)
         else:
             self.destination.found(record)
 
@@ -50,11 +55,46 @@ class Whereabouts:
         except (OSError, Unproven) as error:
             only_others = self._stranger and not self.destination.records
             raise Away((self._stranger if only_others else str(error)).rstrip(".")) from None
+        if place.record is not None:
+            await self._keep_to(place.record)
         self.at = place.url
-        if place.record is not None and place.record.id != self._known:
-            self._known = place.record.id
-            await asyncio.to_thread(self._file.write_text, place.record.id)
         return _with_address(place)
+
+    async def _keep_to(self, record: ServiceRecord) -> None:
+        """Raises `Away` for another one than the host uses: two may be found before either is used."""
+        has_consent = self.destination.far.pin is not None
+        self._known = await asyncio.to_thread(_kept, self._file, record.id, has_consent)
+        if self._known != record.id:
+            self.destination.lost(record)
+            self._refuse(record)
+            raise Away(self._stranger.rstrip("."))
+
+    def _refuse(self, record: ServiceRecord) -> None:
+        self._stranger = OTHER.format(found=record.id, known=self._known)
+
+
+def _read(file: Path) -> str:
+    return file.read_text().strip() if file.exists() else ""
+
+
+def _kept(file: Path, found: str, has_consent: bool) -> str:
+    """The id that this host keeps to: from now on the one found, if there was none or the user consents."""
+    known = _read(file)
+    if known == found or (known and not has_consent):
+        return known
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    new = file.with_name(f"{file.name}.{os.getpid()}")
+    with new.open("w") as out:
+        out.write(found)
+        out.flush()
+        os.fsync(out.fileno())
+    if file.exists():
+        new.replace(file)
+        return found
+    with suppress(FileExistsError):  # another worker was faster
+        file.hardlink_to(new)
+    new.unlink()
+    return _read(file)
 
 
 def _with_address(place: Place) -> str:

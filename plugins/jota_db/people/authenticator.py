@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from jota_core.api import Credentials, Principal
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from ..sql.store import SqlStore
     from .registry import Identity
 
@@ -29,8 +31,8 @@ ROLES = {
 class Authenticator:
     """Keys of the store count at every door."""
 
-    def __init__(self, service_key: str | None = None) -> None:
-        self._service = _digest(service_key) if service_key else None
+    def __init__(self, *service_keys: SecretStr | None) -> None:
+        self._services = [_digest(each.get_secret_value()) for each in service_keys if each]
         self._known: OrderedDict[bytes, tuple[float, Identity | None]] = OrderedDict()
 
     async def principal(self, store: SqlStore, credentials: Credentials) -> Principal | None:
@@ -52,7 +54,7 @@ class Authenticator:
         from .registry import Identity, holder
 
         digest = _digest(key)
-        if self._service is not None and compare_digest(digest, self._service):
+        if any(compare_digest(digest, each) for each in self._services):
             return Identity("service", "service", True, {})
         until, identity = self._known.get(digest, (0.0, None))
         if until < monotonic():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,22 @@ from jota_core.api import (
 
 if TYPE_CHECKING:
     from aiohttp import web
+    from pydantic import SecretStr
 
     from ..people.authenticator import Authenticator
-    from ..plugin import JotaDbSettings
     from ..sql.store import SqlStore
 
 GOODBYE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a door listens, and what it wants to be shown."""
+
+    listen: str
+    bearer: SecretStr | None
+    is_shared: bool = False
+    """For other workers of this host: the manager holds the port, and the LAN does not hear of it."""
 
 
 class DbDoor(Transport):
@@ -35,12 +46,14 @@ class DbDoor(Transport):
 
     def __init__(
         self,
-        settings: JotaDbSettings,
+        listener: Listener,
+        wrong_keys_per_minute: int,
         authenticator: Authenticator,
         opened: Callable[[], SqlStore],
         changed: Callable[[str], None],
     ) -> None:
-        self._settings = settings
+        self._listener = listener
+        self._wrong_keys_per_minute = wrong_keys_per_minute
         self._authenticator = authenticator
         self._opened = opened
         self._changed = changed
@@ -55,8 +68,8 @@ class DbDoor(Transport):
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=GOODBYE_S)
         await runner.setup()
         try:
-            host, port = split_listen(self._settings.listen or "")
-            site = web.TCPSite(runner, host or None, port, reuse_port=self._settings.reuse_port or None)
+            host, port = split_listen(self._listener.listen)
+            site = web.TCPSite(runner, host or None, port, reuse_port=self._listener.is_shared or None)
             await site.start()
             self.port = runner.addresses[0][1]
             self.context.log.info("JotaDB on http://%s:%d", host or "0.0.0.0", self.port)  # noqa: S104
@@ -71,10 +84,10 @@ class DbDoor(Transport):
         from .application import application
         from .gate import Gate
 
-        settings = self._settings
-        key = settings.key.get_secret_value() if settings.key else None
+        bearer = self._listener.bearer
+        key = bearer.get_secret_value() if bearer else None
         prover = Prover(lambda _: key)
-        gate = Gate(settings.key, self._authenticator, settings.wrong_keys_per_minute)
+        gate = Gate(bearer, self._authenticator, self._wrong_keys_per_minute)
         app = application(pages.all_routes(), gate, self._opened, self._changed)
 
         async def prove(request: web.Request) -> web.Response:
@@ -84,9 +97,9 @@ class DbDoor(Transport):
         return app
 
     def offers(self) -> Sequence[LanOffer]:
-        if not self.port:
+        if not self.port or self._listener.is_shared:
             return ()
-        host = split_listen(self._settings.listen or "")[0]
+        host = split_listen(self._listener.listen)[0]
         return [LanOffer(MEMORY, host, self.port, {"path": "/", "proto": "1", "tls": "0"})]
 
 
