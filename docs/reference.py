@@ -24,8 +24,8 @@ DOCS = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
 COMMANDS = (
     "", "run", "check", "plugins", "doctor", "schema", "plugin new", "models", "chat",
-    "talk", "transcribe", "discover", "db", "db backup", "db restore", "db copy", "db import", "clients", "clients add",
-    "memory", "nodes", "node",
+    "talk", "transcribe", "discover", "db", "db backup", "db restore", "db copy", "db import",
+    "clients", "clients add", "memory", "nodes", "node",
 )  # fmt: skip
 
 

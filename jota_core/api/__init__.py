@@ -9,7 +9,7 @@ from .contracts import (
     Tool,
     Transport,
 )
-from .destination import DISCOVER, Destination, Far, Place, Resolve, places_of
+from .destination import DISCOVER, Destination, Far, Place, Resolve
 from .errors import (
     AuthFailed,
     BackendError,
@@ -234,7 +234,6 @@ __all__ = [
     "follow",
     "hookimpl",
     "is_loopback",
-    "places_of",
     "section_at_work",
     "split_listen",
     "turn_under_way",

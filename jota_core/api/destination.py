@@ -69,6 +69,8 @@ class Destination:
         self.far = far
         self._records: dict[tuple[str, str], ServiceRecord] = {}
         self._failed: dict[tuple[str, str], float] = {}
+        self._worked: dict[tuple[str, str], str] = {}
+        """The address of each that answered last."""
         self._changed = asyncio.Event()
 
     @property
@@ -77,16 +79,25 @@ class Destination:
         return [ServiceMatcher(self.far.kind, self.far.pin)] if self.far.is_discovered else []
 
     def found(self, record: ServiceRecord) -> None:
-        """It is there, or is told of anew."""
+        """It is there, or is told of anew; another load alone is no reason to try it again."""
+        was = self._records.get((record.id, record.name))
         self._records[record.id, record.name] = record
-        self._failed.pop((record.id, record.name), None)
-        self._changed.set()
+        if was is None or not record.differs_in_load_only(was):
+            self._failed.pop((record.id, record.name), None)
+            self._changed.set()
 
     def lost(self, record: ServiceRecord) -> None:
         """It said goodbye, or was not heard of for long."""
         self._records.pop((record.id, record.name), None)
         self._failed.pop((record.id, record.name), None)
+        self._worked.pop((record.id, record.name), None)
         self._changed.set()
+
+    def worked(self, place: Place) -> None:
+        """It answered: it comes first among its addresses from now on."""
+        if place.record is not None:
+            self._worked[place.record.id, place.record.name] = place.host
+            self._failed.pop((place.record.id, place.record.name), None)
 
     def failed(self, place: Place) -> None:
         """It was tried in vain: others come first for a while."""
@@ -120,7 +131,13 @@ class Destination:
         """Every place to try, the best first; empty when nothing was found."""
         if not self.far.is_discovered:
             return await places_at(self.far, resolve)
-        return [place for record in self.records for place in places_of(self.far, record)]
+        return [place for record in self.records for place in self.places_of(record)]
+
+    def places_of(self, record: ServiceRecord) -> list[Place]:
+        """The addresses of something that was seen, the one that answered last first."""
+        worked = self._worked.get((record.id, record.name))
+        addresses = sorted(record.addresses, key=lambda each: each != worked)
+        return [Place(record.url(*self.far.schemes), each, record.port, record) for each in addresses]
 
     async def place(self, resolve: Resolve, client_id: str = "", key: str = "") -> Place:
         """Where to go now: the first place that proves to know our key. Raises `Unproven`, `OSError`."""
@@ -133,6 +150,7 @@ class Destination:
                 failure = error
                 self.failed(place)
             else:
+                self.worked(place)
                 return place
         raise failure
 
@@ -142,11 +160,6 @@ class Destination:
             async with asyncio.timeout(limit_s):
                 await self._changed.wait()
         self._changed.clear()
-
-
-def places_of(far: Far, record: ServiceRecord) -> list[Place]:
-    """The addresses of something that was seen."""
-    return [Place(record.url(*far.schemes), each, record.port, record) for each in record.addresses]
 
 
 async def places_at(far: Far, resolve: Resolve) -> list[Place]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -21,6 +23,9 @@ from urllib.parse import quote
 PATH = "/.well-known/jota"
 LIMIT_S = 3.0
 LONGEST_ANSWER = 4096
+STATUS = re.compile(r"HTTP/1\.[01] (\d{3})\b")
+LENGTH = re.compile(r"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+NO_WEB = "it does not answer as a web server of ours does"
 NONCE = 64
 """Characters of a nonce: 32 random bytes as hexadecimal digits."""
 
@@ -58,37 +63,36 @@ class Prover:
 
 async def check_proof(address: str, port: int, client_id: str, key: str) -> None:
     """Ask who listens there to prove that it knows the key. Raises `Unproven`."""
-    try:
-        async with asyncio.timeout(LIMIT_S + 1):
-            await asyncio.to_thread(_check, address, port, client_id, key)
-    except (OSError, ValueError) as error:
-        raise Unproven(f"{_shown(address)}:{port} cannot be asked who it is: {_reason(error)}.") from None
-
-
-def _check(address: str, port: int, client_id: str, key: str) -> None:
     nonce = secrets.token_hex(NONCE // 2)
-    told = _asked(address, port, f"{PATH}?client_id={quote(client_id, safe='')}&nonce={nonce}")
+    path = f"{PATH}?client_id={quote(client_id, safe='')}&nonce={nonce}"
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            told = await _asked(address, port, path)
+    except (OSError, ValueError, EOFError, RecursionError, asyncio.LimitOverrunError) as error:
+        raise Unproven(f"{_shown(address)}:{port} cannot be asked who it is: {_reason(error)}.") from None
     proof = str(told.get("proof", "")) if isinstance(told, dict) else ""
-    if not hmac.compare_digest(proof.encode(), proof_of(key, nonce, address, port).encode()):
+    wanted = proof_of(key, nonce, address, port)
+    if not hmac.compare_digest(proof.encode("utf-8", "backslashreplace"), wanted.encode()):
         raise Unproven(
             f"{_shown(address)}:{port} announces itself, but does not prove that it knows our key, so the "
             "key is not sent there. If it is yours, give both the same key, or name it in `url:`."
         )
 
 
-def _asked(address: str, port: int, path: str) -> Any:
-    """The JSON of an answer; raises `OSError` or `ValueError`."""
-    from http.client import HTTPConnection, HTTPException  # takes a while, and few hosts discover anything
-
-    connection = HTTPConnection(address, port, timeout=LIMIT_S)
+async def _asked(address: str, port: int, path: str) -> Any:
+    """The JSON of an answer (HTTP/1.1, RFC 9112), of so many bytes at most: it comes from a stranger."""
+    reader, writer = await asyncio.open_connection(address, port, limit=LONGEST_ANSWER)
     try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return json.loads(answer.read(LONGEST_ANSWER)) if answer.status == 200 else {}
-    except HTTPException as error:
-        raise ValueError(f"it does not answer as a web server does ({type(error).__name__})") from None
+        asking = f"GET {path} HTTP/1.1\r\nHost: {_shown(address)}:{port}\r\nConnection: close\r\n\r\n"
+        writer.write(asking.encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status, length = STATUS.match(head), LENGTH.search(head)
+        if status is None or length is None or int(length[1]) > LONGEST_ANSWER:
+            raise ValueError(NO_WEB)
+        body = await reader.readexactly(int(length[1]))
+        return json.loads(body) if status[1] == "200" else {}
     finally:
-        connection.close()
+        writer.transport.abort()  # whatever else it has to say
 
 
 def _plain(address: str) -> str:
@@ -105,4 +109,6 @@ def _shown(address: str) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    return NO_WEB

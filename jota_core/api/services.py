@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 INFERENCE = "_jota-inference._tcp"
 TRANSCRIPTION = "_jota-transcription._tcp"
@@ -40,6 +40,14 @@ class ServiceRecord:
         except ValueError:
             return 0.0
         return min(load, 1e6) if load > 0 else 0.0  # what is no number is not greater either
+
+    def differs_in_load_only(self, other: ServiceRecord) -> bool:
+        """Whether nothing else is new."""
+
+        def without(record: ServiceRecord) -> ServiceRecord:
+            return replace(record, txt={name: value for name, value in record.txt.items() if name != "load"})
+
+        return without(self) == without(other)
 
     @property
     def path(self) -> str:

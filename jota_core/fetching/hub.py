@@ -21,6 +21,8 @@ def fetch(repo: str, file: str, target: Path, sha256: str | None, progress: Prog
     need_room(target.parent, size)
     folder = target.parent / ".fetching" / target.name
     with held(target.parent, progress):
+        if target.is_file() and target.stat().st_size == size:
+            return  # another one fetched it meanwhile
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = _download(repo, file, folder, progress)
         try:

@@ -77,10 +77,10 @@ class HostLan(Lan):
             if section in self._sections(record):
                 await self.parts.hooks.service_found(section, record)
 
-    async def _found(self, record: ServiceRecord) -> None:
+    async def _found(self, record: ServiceRecord, *, is_news: bool) -> None:
         sections = self._sections(record)
         await asyncio.gather(*(self.parts.hooks.service_found(each, record) for each in sections))
-        for each in sections:
+        for each in sections if is_news else ():
             self.parts.wake(each)
 
     async def _lost(self, record: ServiceRecord) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol
 
 from jota_core.api import ServiceRecord
 
@@ -19,8 +20,15 @@ MOST = 1000
 
 Key = tuple[str, str, str]
 """Type, id and name of the announcement."""
-Tell = Callable[[ServiceRecord], Awaitable[None]]
+Lost = Callable[[ServiceRecord], Awaitable[None]]
 log = logging.getLogger(__name__)
+
+
+class Found(Protocol):
+    """Told that something is there."""
+
+    def __call__(self, record: ServiceRecord, *, is_news: bool) -> Awaitable[None]:
+        """`is_news` unless only its load has changed."""
 
 
 @dataclass(slots=True)
@@ -62,9 +70,9 @@ class Sightings:
             return
         entry = self._entries.setdefault(key, Entry())
         was, entry.seen = entry.seen, record
-        if entry.told is not None and _differs_in_load_only(record, entry.told):
+        if entry.told is not None and record.differs_in_load_only(entry.told):
             self._at_once(key, entry)
-        elif was is None or entry.timer is None or not _differs_in_load_only(record, was):
+        elif was is None or entry.timer is None or not record.differs_in_load_only(was):
             self._settle(key, entry)
 
     def gone(self, key: Key) -> None:
@@ -75,7 +83,7 @@ class Sightings:
         entry.seen = None
         self._at_once(key, entry)
 
-    async def tell(self, found: Tell, lost: Tell) -> None:
+    async def tell(self, found: Found, lost: Lost) -> None:
         """Pass on what is due, until cancelled."""
         while True:
             await self._wake.wait()
@@ -91,14 +99,14 @@ class Sightings:
         for entry in self._entries.values():
             entry.stop()
 
-    async def _tell_one(self, key: Key, entry: Entry, found: Tell, lost: Tell) -> None:
+    async def _tell_one(self, key: Key, entry: Entry, found: Found, lost: Lost) -> None:
         was, now = entry.told, entry.seen
         entry.told = now
         if now is not None:
             if was is None:
                 entry.told_at = _now()
                 log.info("Found %s at %s:%d (%s).", now.kind, now.host, now.port, now.id)
-            await found(now)
+            await found(now, is_news=was is None or not now.differs_in_load_only(was))
         elif was is not None:
             await lost(was)
             log.info("%s at %s:%d has gone.", was.kind, was.host, was.port)
@@ -124,13 +132,6 @@ class Sightings:
         if entry.seen is None:
             entry.stop()
             entry.timer = asyncio.get_running_loop().call_later(CALM_S, self._entries.pop, key, None)
-
-
-def _differs_in_load_only(one: ServiceRecord, other: ServiceRecord) -> bool:
-    def without(record: ServiceRecord) -> ServiceRecord:
-        return replace(record, txt={name: value for name, value in record.txt.items() if name != "load"})
-
-    return without(one) == without(other)
 
 
 def _now() -> float:

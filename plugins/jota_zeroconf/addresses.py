@@ -35,11 +35,13 @@ def _is_usable(address: str, adapter: str) -> bool:
 
 
 def reachable(offer: LanOffer, addresses: Sequence[str]) -> tuple[str, ...]:
-    """Where an offer is reached: everywhere, or at the one address that it listens on."""
+    """Where an offer is reached: everywhere, or at the one address that it listens on; nowhere by a name."""
     if not offer.listen:
         return tuple(addresses)
-    listen = ip_address("127.0.0.1" if offer.listen.lower() == "localhost" else offer.listen)
-    if listen.is_unspecified:
-        # A dual-stack listener takes IPv4 as well; one on 0.0.0.0 takes nothing else.
-        return tuple(each for each in addresses if listen.version == 6 or ip_address(each).version == 4)
+    try:
+        listen = ip_address(offer.listen)
+    except ValueError:
+        return ()  # `localhost`, or a name whose address may be any
+    if listen.is_unspecified:  # asyncio opens `::` for IPv6 only
+        return tuple(each for each in addresses if ip_address(each).version == listen.version)
     return tuple(each for each in addresses if ip_address(each) == listen)

@@ -99,7 +99,13 @@ async def _discover(seconds: float | None, interfaces: Sequence[str]) -> None:
         typer.echo("This machine has no such address on a LAN; `--interface` names one.", err=True)
         raise typer.Exit(3)
     seen, dropped = Seen(), Counter[str]()
-    engine = Engine(seen, addresses, dropped)
+    try:
+        engine = Engine(seen, addresses, dropped)
+    except OSError as error:
+        typer.echo(
+            f"Multicast DNS does not work here: {error}. `--interface` names another address.", err=True
+        )
+        raise typer.Exit(3) from None
     engine.browse(KINDS)
     try:
         await (_watch(seen) if seconds is None else asyncio.sleep(seconds))

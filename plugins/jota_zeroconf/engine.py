@@ -41,6 +41,7 @@ class Engine:
         self.known = known or {}
         """What is there now, by type and name; at first what an engine before this one has seen."""
         self._unseen = set(self.known)
+        self._asked: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._browser: AsyncServiceBrowser | None = None
         self._announced: dict[str, AsyncServiceInfo] = {}
 
@@ -61,22 +62,28 @@ class Engine:
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:
         if state_change is ServiceStateChange.Removed:
-            if known := self.known.pop((service_type, name), None):
-                self._lan.gone(known)
+            self._removed((service_type, name))
             return
         info = AsyncServiceInfo(service_type, name)
         if info.load_from_cache(zeroconf):
             self._take(info)
         elif len(self._tasks) < MOST_QUESTIONS:
-            self._tasks.start(f"ask {name}", self._ask(info))
+            self._asked[service_type, name] = self._tasks.start(f"ask {name}", self._ask(info))
         else:
             self._dropped["too many at once"] += 1
+
+    def _removed(self, key: tuple[str, str]) -> None:
+        if asking := self._asked.pop(key, None):
+            asking.cancel()  # its answer would be of something that has left
+        if known := self.known.pop(key, None):
+            self._lan.gone(known)
 
     async def _ask(self, info: AsyncServiceInfo) -> None:
         if await info.async_request(self.zeroconf.zeroconf, ASK_MS):
             self._take(info)
         else:
             self._dropped["no answer"] += 1
+        self._asked.pop((info.type, info.name), None)
 
     def _take(self, info: AsyncServiceInfo) -> None:
         key = (info.type, info.name)

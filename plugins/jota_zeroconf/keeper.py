@@ -49,6 +49,8 @@ class Keeper:
         self._load_at = 0.0
         self._looked_at = -ADDRESSES_S
         self._is_leaving = False
+        self._announcing = asyncio.Lock()
+        """A goodbye comes after what is being announced, not in the middle of it."""
 
     async def keep(self) -> None:
         """Look around; follow the machine through changes of its addresses."""
@@ -72,8 +74,9 @@ class Keeper:
         """Say goodbye for everything: nobody shall come any more."""
         self._is_leaving = True
         if self._engine is not None:
-            log.info("Saying goodbye to the LAN.")
-            await self._engine.announce(())
+            async with self._announcing:
+                log.info("Saying goodbye to the LAN.")
+                await self._engine.announce(())
 
     async def resolve(self, host: str) -> Sequence[str] | None:
         """Addresses of a name in `.local`."""
@@ -136,7 +139,8 @@ class Keeper:
         self._told, self._load_at = offers, now
         if self.announced and not is_load_only:
             log.info("Announcing %s.", ", ".join(offer.kind for offer in self.announced))
-        await self._engine.announce(self._infos(offers))
+        async with self._announcing:
+            await self._engine.announce(() if self._is_leaving else self._infos(offers))
 
     def _offers(self) -> list[LanOffer]:
         also = [LanOffer(each.type, "", each.port, each.txt) for each in self._settings.also]

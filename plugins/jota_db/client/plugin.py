@@ -68,7 +68,7 @@ class JotaDbClient(Plugin[JotaDbClientSettings]):
     async def jota_service_lost(self, service: ServiceRecord) -> None:
         """It has left; what is under way finds out by itself."""
         if self._whereabouts is not None:
-            self._whereabouts.destination.lost(service)
+            self._whereabouts.lost(service)
 
     @hookimpl
     def jota_memories(self) -> Sequence[MemoryStore]:

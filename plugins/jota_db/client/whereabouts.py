@@ -37,12 +37,19 @@ class Whereabouts:
         else:
             self.destination.found(record)
 
+    def lost(self, record: ServiceRecord) -> None:
+        """One has left."""
+        self.destination.lost(record)
+        if record.id in self._stranger:
+            self._stranger = ""
+
     async def base(self) -> str:
         """The address to ask from now on, as in `http://10.0.0.5:8080`. Raises `Away`."""
         try:
             place = await self.destination.place(self._resolve, key=self._bearer)
         except (OSError, Unproven) as error:
-            raise Away((self._stranger or str(error)).rstrip(".")) from None
+            only_others = self._stranger and not self.destination.records
+            raise Away((self._stranger if only_others else str(error)).rstrip(".")) from None
         self.at = place.url
         if place.record is not None and place.record.id != self._known:
             self._known = place.record.id
@@ -53,7 +60,7 @@ class Whereabouts:
 def _with_address(place: Place) -> str:
     """Its URL with the address for the name; a certificate needs the name."""
     parts = urlsplit(place.url)
-    if parts.scheme == "https":
+    if parts.scheme == "https" and place.record is None:
         return place.url
     host = f"[{place.host}]" if ":" in place.host else place.host
     return parts._replace(netloc=f"{host}:{place.port}").geturl().rstrip("/")

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from itertools import chain
 from time import monotonic
 
 from jota_core.api import (
@@ -24,8 +25,8 @@ from jota_core.api import (
 )
 
 from .center import Center
-from .link import Where
 from .settings import InferenceSettings
+from .where import Where
 
 SETUP_S = 3.0
 """`jota_setup` waits so long to know whether the center is there; the link goes on trying behind it."""
@@ -33,6 +34,8 @@ REMEMBERED = 4096
 """Conversations whose place is remembered; the least used are forgotten."""
 SILENT_S = 2.0
 """A center whose answer was given up after so much silence is asked last for a while."""
+MOST = 64
+"""Centers that are kept connected; a LAN with more has somebody who makes them up."""
 NOTHING = Capabilities(4096, tools=True, grammar=True)
 
 
@@ -64,7 +67,7 @@ class FarBackend(InferenceBackend):
         center = self._centers.get((record.id, record.name))
         if center is not None:
             center.link.moved(record)
-        elif self._context is not None:
+        elif self._context is not None and len(self._centers) < MOST:
             self._add(Where(self.destination, self._context.lan.resolve, record))
 
     async def lost(self, record: ServiceRecord) -> None:
@@ -102,11 +105,14 @@ class FarBackend(InferenceBackend):
                 center.fell_silent()
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Those of all centers; of two with one id the first counts."""
+        """Those of all centers that tell; of two with one id the first counts."""
+        present = self._present()
+        if len(present) == 1:
+            return await present[0].models()
         known: dict[str, ModelInfo] = {}
-        for center in self._present():
-            for model in await center.models():
-                known.setdefault(model.id, model)
+        told = await asyncio.gather(*map(_models, present))
+        for model in chain.from_iterable(told):
+            known.setdefault(model.id, model)
         return list(known.values())
 
     async def load(self, model_id: str) -> None:
@@ -180,7 +186,12 @@ class FarBackend(InferenceBackend):
 
 
 async def _has(center: Center, model_id: str) -> bool:
+    return any(model.id == model_id for model in await _models(center))
+
+
+async def _models(center: Center) -> Sequence[ModelInfo]:
+    """None of one that does not tell: others may have some."""
     try:
-        return any(model.id == model_id for model in await center.models())
+        return await center.models()
     except BackendError:
-        return False
+        return ()

@@ -22,11 +22,12 @@ from jota_core.api import (
 from .composing import estimate
 from .connection import Connection
 from .errors import lost
-from .link import Link, Where
+from .link import Link
 from .models import FarModels
 from .pool import busy
 from .prompting import Again, answer
 from .settings import InferenceSettings
+from .where import Where
 
 STILL_WAITING_S = 2.0
 """A turn that waits for a session says so this often, so as not to be taken for stalled."""

@@ -13,12 +13,13 @@ from time import monotonic
 import orjson
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from jota_core.api import Destination, Place, Resolve, ServiceRecord, TaskOwner, Unproven, places_of
+from jota_core.api import ServiceRecord, TaskOwner, Unproven
 
 from .connection import Connection, Peer
 from .errors import Frame
 from .settings import InferenceSettings
 from .socket import PushConnection, dial
+from .where import Where
 
 GREETING_S = 2.0
 """The center speaks first; one that says nothing for so long is none."""
@@ -29,42 +30,12 @@ AT_ONCE_S, AT_ONCE_PAUSE_S = 10.0, 0.5
 LONGEST_REFUSED_S = 60.0
 FLAPS, FLAPPING_S = 5, 30.0
 """So many losses within this time are more than a restart."""
-
-
 DISCOVERED_SILENT_S = 4.0
 """What discovery found is one of ours, which always answers a ping."""
 
 
 class Refused(Exception):
     """The center does not accept our credentials."""
-
-
-class Where:
-    """Where one center is: at a URL, or where it announced itself."""
-
-    def __init__(
-        self, destination: Destination, resolve: Resolve, record: ServiceRecord | None = None
-    ) -> None:
-        self.record = record
-        self._destination = destination
-        self._resolve = resolve
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from others of its section."""
-        return (self.record.id, self.record.name) if self.record else ("", "")
-
-    @property
-    def url(self) -> str:
-        """For people."""
-        far = self._destination.far
-        return self.record.url(*far.schemes) if self.record else far.url
-
-    async def places(self) -> list[Place]:
-        """Every address to try, the best first."""
-        if self.record is None:
-            return await self._destination.places(self._resolve)
-        return places_of(self._destination.far, self.record)
 
 
 class Link:
@@ -104,9 +75,11 @@ class Link:
         self._soon.set()
 
     def moved(self, record: ServiceRecord) -> None:
-        """It is there, maybe elsewhere: try now."""
-        self._where.record, self.is_leaving = record, False
-        self._soon.set()
+        """It is there, maybe elsewhere: try now, unless only its load is another."""
+        was, self._where.record = self._where.record, record
+        if self.is_leaving or was is None or not record.differs_in_load_only(was):
+            self._soon.set()
+        self.is_leaving = False
 
     async def keep(self) -> None:
         """Run until cancelled, or until a center that has left is gone."""
@@ -161,11 +134,14 @@ class Link:
         for place in await self._where.places():
             try:
                 await place.check(self._settings.client_id, key)
-                return await dial(place, self._headers(), self._silent_s)
+                socket = await dial(place, self._headers(), self._silent_s)
             except InvalidStatus:
                 raise
             except (OSError, TimeoutError, WebSocketException, Unproven) as error:
                 failure = error
+            else:
+                self._where.worked(place)
+                return socket
         raise failure
 
     @property

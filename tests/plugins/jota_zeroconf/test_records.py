@@ -69,6 +69,25 @@ def test_a_load_is_a_number_or_none(load: str, told: float) -> None:
     assert record_of(info).load == told
 
 
+@pytest.mark.parametrize(
+    ("host", "hints"), [("evil.example.com.", {}), ("greenhouse.local.", {"tls": "1"}), ("local.", {})]
+)
+def test_a_key_could_go_elsewhere_by_another_name_or_by_tls_so_that_these_are_none(
+    host: str, hints: dict[str, str]
+) -> None:
+    info = AsyncServiceInfo(
+        f"{KIND}.local.", f"x.{KIND}.local.", port=3000, server=host, properties={"id": "4711", **hints},
+        parsed_addresses=["10.0.0.2"],
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"TLS|host"):
+        record_of(info)
+
+
+def test_addresses_of_no_machine_are_not_tried_and_this_one_last() -> None:
+    given_ = ["127.0.0.1", "224.0.0.5", "0.0.0.0", "::1", "ff02::1", "fe80::1%3", "10.0.0.2"]
+    assert best_first(given_) == ("10.0.0.2", "fe80::1%3", "127.0.0.1", "::1")
+
+
 def test_addresses_that_everybody_reaches_come_first() -> None:
     given_ = ["fe80::1%3", "169.254.1.1", "fd00::2", "10.0.0.2", "10.0.0.2"]
     assert best_first(given_) == ("10.0.0.2", "fd00::2", "169.254.1.1", "fe80::1%3")
@@ -77,8 +96,9 @@ def test_addresses_that_everybody_reaches_come_first() -> None:
 @pytest.mark.parametrize(
     ("listen", "where"),
     [
-        ("", ("10.0.0.2", "fd00::2")), ("::", ("10.0.0.2", "fd00::2")), ("0.0.0.0", ("10.0.0.2",)),
+        ("", ("10.0.0.2", "fd00::2")), ("::", ("fd00::2",)), ("0.0.0.0", ("10.0.0.2",)),
         ("10.0.0.2", ("10.0.0.2",)), ("127.0.0.1", ()), ("localhost", ()), ("10.0.0.3", ()),
+        ("greenhouse", ()),
     ],
 )  # fmt: skip
 def test_only_what_can_be_reached_is_announced(listen: str, where: tuple[str, ...]) -> None:

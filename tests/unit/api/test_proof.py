@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
+import time
 
 import pytest
 from aiohttp import web
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jota_core.api import PROOF_PATH, Prover, Unproven
-from jota_core.api.proof import check_proof, proof_of
+from jota_core.api.proof import LIMIT_S, check_proof, proof_of
 
 KEY, NONCE = "a key of at least 128 bits", secrets.token_hex(32)
 
@@ -68,6 +70,43 @@ async def test_nobody_there_is_told_as_such() -> None:
     assert port is not None
     with pytest.raises(Unproven, match="cannot be asked who it is: Connection refused"):
         await check_proof("127.0.0.1", port, "me", KEY)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", HEAD % 4000 + b"[" * 4000, HEAD % 2 + b"[]", HEAD % 9 + b"{}",
+        HEAD % 10**9 + b"{", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 2000, b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}", HEAD % 15 + b'{"proof": "\xc3"}', b"\xff" * 9000,
+    ],
+)  # fmt: skip
+async def test_whatever_is_answered_is_a_proof_or_none(said: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        with pytest.raises(Unproven):
+            await check_proof("127.0.0.1", server.sockets[0].getsockname()[1], "me", KEY)
+
+
+async def test_who_answers_drop_by_drop_is_left_in_time_and_holds_nothing() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while not writer.is_closing():
+            writer.write(b"X")
+            await asyncio.sleep(0.2)
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        began = time.monotonic()
+        with pytest.raises(Unproven, match="it did not answer in time"):
+            await check_proof("127.0.0.1", server.sockets[0].getsockname()[1], "me", KEY)
+        assert time.monotonic() - began < LIMIT_S + 1
 
 
 @given(st.dictionaries(st.sampled_from(["nonce", "client_id", "x"]), st.text(max_size=80)))

@@ -23,8 +23,8 @@ Told = list[tuple[float, str, str]]
 async def registry() -> AsyncIterator[tuple[Sightings, Told]]:
     sightings, told, loop = Sightings(), Told(), asyncio.get_running_loop()
 
-    async def found(record: ServiceRecord) -> None:
-        told.append((round(loop.time(), 2), "found", record.addresses[0]))
+    async def found(record: ServiceRecord, *, is_news: bool) -> None:
+        told.append((round(loop.time(), 2), "found" if is_news else "load", record.addresses[0]))
 
     async def lost(record: ServiceRecord) -> None:
         told.append((round(loop.time(), 2), "lost", record.addresses[0]))
@@ -82,7 +82,7 @@ async def test_another_address_is_told_once_it_has_settled_and_a_load_at_once() 
         await asyncio.sleep(2)
         sightings.seen(replace(HOME, txt={"load": "3"}))
         await asyncio.sleep(0.1)
-        assert told[-1][:2] == (2.0, "found")
+        assert told[-1][:2] == (2.0, "load")
         sightings.seen(replace(HOME, addresses=("10.0.0.9",)))
         await asyncio.sleep(2)
         assert told[-1] == (3.1, "found", "10.0.0.9")
