@@ -59,6 +59,7 @@ class Choice:
     def let_in(self, place: Place) -> None:
         """It knows us, and speaks the language that we tried."""
         self._of(place).is_sure = True
+        self._destination.worked(place)
         self._guard.used(place)
 
     def misunderstood(self, place: Place) -> None:

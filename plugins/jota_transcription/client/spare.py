@@ -125,6 +125,7 @@ class Spare:
         except (OSError, Unproven) as error:
             raise BackendError(Code.STT_UNAVAILABLE, str(error), 2.0) from None
         self.at = warm.place.url
+        self.destination.worked(warm.place)
         return warm
 
     async def _raced(self) -> Warm:
