@@ -44,7 +44,7 @@ run: $(VENV)/.run ## Start Jota on http://127.0.0.1:8000 (fetches the starter mo
 	@exec $(BIN)/jota run -c jota.yaml
 
 test: setup ## Run all tests (with the real model)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 check: setup ## Lint, types, configurations and generated pages
 	@$(BIN)/ruff check

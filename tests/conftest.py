@@ -5,16 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-STRESS = Path(__file__).with_name("stress")
+BUSY = "engines and stress"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n 2 --dist loadgroup`: a file stays together, and engines and stress run one after the other."""
-    for item in items:
-        is_busy = item.get_closest_marker("model") or STRESS in item.path.parents
-        item.add_marker(pytest.mark.xdist_group("busy" if is_busy else str(item.path)))
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types
+    """For `pytest -n 2`: a file stays together, and engines and stress run one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return BUSY if _is_busy(self.config.rootpath / file) else file
+
+
+def _is_busy(file: Path) -> bool:
+    """By its text: who shares the tests out has not read them."""
+    return file.parent.name == "stress" or "mark.model" in file.read_text()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Xdist's own groups by marker do not work with this pytest."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
