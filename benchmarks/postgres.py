@@ -21,7 +21,7 @@ from .process import free_port
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "60",
+    "max_connections": "100",
     "shared_buffers": "64MB",
     "log_min_messages": "fatal",
 }

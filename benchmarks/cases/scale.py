@@ -20,7 +20,7 @@ from ..process import Server, host
 
 FLAT = 1.25
 AT_ONCE = 20
-"""Requests under way together, whatever the number of nodes: the same load from more and more of them."""
+"""Requests under way together at each broker, however many nodes are there."""
 ROUNDS = 2
 ONE = "tokens=1 pace=0"
 
@@ -96,7 +96,7 @@ def _by_hosts(
 def _by_parts(
     folder: Path, database: PostgresServer, counts: tuple[int, ...], nodes: int
 ) -> Iterator[Figure]:
-    """So many nodes, two hosts and a broker more each time; the memory is one for all."""
+    """So many nodes, two hosts, a broker and as much to do more each time; the memory is one for all."""
     costs, waits = {}, {}
     for count in counts:
         with ExitStack() as stack:
@@ -150,7 +150,7 @@ def _house(
 def _asked(house: House, count: int, name: str) -> tuple[dict[str, float], list[float]]:
     """Milliseconds of CPU for each request, by part; p50 and p99 of the first piece of the answer.
 
-    So many nodes at each broker; together they have as many requests under way as they would at one.
+    So many nodes at each broker, with as many requests under way as at any other.
     """
     parts = len(house.brokers)
     with ExitStack() as stack:
@@ -160,7 +160,7 @@ def _asked(house: House, count: int, name: str) -> tuple[dict[str, float], list[
             client.do("connect", port=broker.port, way="host", count=count, name=f"{name}-{number}")
 
         def ask(rounds: int) -> list[dict[str, Any]]:
-            wish = {"way": "host", "prompt": ONE, "at_once": AT_ONCE // parts, "rounds": rounds}
+            wish = {"way": "host", "prompt": ONE, "at_once": AT_ONCE, "rounds": rounds}
             return list(pool.map(lambda client: client.do("ask", **wish), clients))
 
         ask(1)  # every node is known, and has its host
