@@ -247,6 +247,30 @@ def test_a_slow_and_lossy_line_loses_nothing(machines: House, tmp_path: Path, pl
             assert told["answer"].startswith(text)
 
 
+def test_a_slow_and_lossy_line_to_the_memory_loses_no_message(machines: House) -> None:
+    if reason := why_no_tap():
+        pytest.skip(f"A bad cable cannot be made here: {reason}.")
+    with BadCable(network(machines), "cellar", delay_s=0.05, loses=0.05):
+        memory = machines.host("cellar", "db")
+        memory.start()
+        told = memory.jota("clients", "add", "orchestrator", "--type", "service")
+        main = machines.host("main", "discover", ORCHESTRATOR_API_KEY=max(told.split(), key=len))
+        main.start()
+        machines.center("greenhouse")
+        wait_for(lambda: main.is_well("memory") and is_home(main), "everything to be found", 40)
+        texts = [f"message {number}" for number in range(5)]
+        with main.app() as app:
+            assert [app.ask(text, limit_s=60)["type"] for text in texts] == ["end"] * 5
+        wait_for(lambda: _said(main) == texts, "all of it to be kept", 40)
+
+
+def _said(main: Host) -> list[str]:
+    """What was asked, as the memory has it."""
+    found = main.get("/api/v1/conversations?user_id=ana").get("conversations", [])
+    pages = [main.get(f"/api/v1/conversations/{each['id']}/messages?user_id=ana") for each in found]
+    return [each["content"] for page in pages for each in page.get("messages", []) if each["role"] == "user"]
+
+
 BLOCKING = """
 import time
 from jota_core.api import Health, Plugin, hookimpl
