@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
-import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
-from jota_core.api import HealthReport, ReminderDue, State, Worker
+from jota_core.api import Worker
 from jota_core.config import Config
-from jota_core.host import Host, Meanwhile, serve
 
-from . import crash, folder, logs, snapshot
-from .exits import INTERRUPTED, MISSING
+from . import crash, folder, logs
 from .loading import load
-
-if TYPE_CHECKING:
-    from jota_core.workers.line import Line
+from .serving import Serving
 
 WORKER = "JOTA_WORKER"
 """The environment name by which the manager tells a worker what it is."""
@@ -47,7 +37,7 @@ def run(file: Path, data: Path | None, options: Sequence[str], *, safe: bool, wo
     with folder.locked(config.data) as lock:
         _name_left(config.data, count)
         if count == 1:
-            return _run(config)
+            return Serving(config).run()
         return _manage(count, _again(file, data, options, safe=safe), config.host.drain_s, lock)
 
 
@@ -86,72 +76,4 @@ def _work(config: Config, told: str, ends: tuple[int, int], *, safe: bool) -> in
     data, config = config.data, divided(config, worker, Finder(safe=safe).plugin_class)
     with folder.locked(own(data, worker.number)):
         share(data, worker.number)
-        return _run(config, ends)
-
-
-def _run(config: Config, ends: tuple[int, int] | None = None) -> int:
-    """Serve until the end; `ends` are a worker's, of its line to the manager."""
-    import uvloop
-
-    line: Line | None = None
-    missing = False
-
-    @asynccontextmanager
-    async def with_line(host: Host) -> AsyncIterator[None]:
-        """A worker's line to its manager."""
-        nonlocal line, missing
-        from jota_core.workers.line import Line
-
-        assert ends is not None
-        line, missing = Line(ends, host.bus.publish), bool(host.missing)
-        unsubscribe = host.bus.subscribe(ReminderDue, line.remind)
-        async with line.open():
-            yield
-        unsubscribe()
-
-    def tell(report: HealthReport) -> None:
-        snapshot.write(config.data, report)
-
-    def on_ready(report: HealthReport) -> None:
-        tell(report)
-        # What was made at start-up stays: no need to look at it again at every collection.
-        gc.freeze()
-        _greet(report)
-        if line is not None and not missing:
-            line.ready()
-
-    meanwhile: Meanwhile = with_line if ends else nullcontext
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(serve(config, on_ready, tell, meanwhile))
-            limit = threading.Timer(config.host.stop_s, _leave, (code,))
-            limit.daemon = True
-            limit.start()
-        limit.cancel()
-    except KeyboardInterrupt:
-        _end(INTERRUPTED)  # threads of libraries, left where they were, would hold an ordinary end up
-    if code == MISSING:
-        typer.echo("A required section did not come up; the lines above say why.", err=True)
-    return code
-
-
-def _leave(code: int) -> None:
-    """Everything is closed, but the loop does not end: a plugin's task or thread is deaf."""
-    log.warning("Something that a plugin began does not end; the host ends without it.")
-    _end(code)
-
-
-def _end(code: int) -> NoReturn:
-    logging.shutdown()
-    os._exit(code)
-
-
-def _greet(report: HealthReport) -> None:
-    """Say what runs, what does not, and what a newcomer should know."""
-    for section in report.sections:
-        if section.hint:
-            log.info("%s: %s", section.section, section.hint)
-    missing = [section.section for section in report.sections if section.state is not State.RUNNING]
-    well, total = len(report.sections) - len(missing), len(report.sections)
-    not_yet = f" (not yet: {', '.join(missing)})" if missing else ""
-    log.info("Jota is ready: %d of %d sections run%s. Ctrl-C stops it.", well, total, not_yet)
+        return Serving(config, ends).run()
